@@ -1,0 +1,27 @@
+"""Gray levels as files hold them, checked and brought to 0..255."""
+
+import numpy as np
+
+from retseg.bscan import Array
+from retseg.errors import InputError
+
+
+def gray_levels(image: Array, place: str) -> Array:
+    """An image (H, W) of any real type as uint8, or as float32 where it has fractions; gray levels 0..255.
+
+    InputError, which begins with `place`, where a value is not finite or outside 0..255, where all are the same, and
+    where they look like 0..1.
+    """
+    finite = np.isfinite(image)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise InputError(f"{place}: {image[row, column]} at row {row}, column {column}, expected gray levels 0..255")
+    lowest, highest = image.min(), image.max()
+    if lowest == highest:
+        raise InputError(f"{place}: every pixel is {lowest}, expected an image; get the file again or leave it out")
+    if lowest < 0 or highest > 255:
+        raise InputError(f"{place}: values {lowest}..{highest}, expected gray levels 0..255; rescale the image")
+    if highest <= 1:
+        raise InputError(f"{place}: values {lowest}..{highest}, expected gray levels 0..255; multiply by 255")
+    is_whole = image.dtype.kind in "iu" or np.array_equal(image, np.rint(image))
+    return np.ascontiguousarray(image, np.uint8 if is_whole else np.float32)
