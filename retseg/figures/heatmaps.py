@@ -1,0 +1,175 @@
+"""Heatmaps over a B-scan in the manner of the paper's Figure 6: one row per layer of the network, one column per class.
+
+C classes, H rows and W columns of pixels. Positions on the page are in inches, so that text never shrinks with it.
+"""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+
+from retseg.anatomy import CLASS_NAMES
+from retseg.errors import InputError
+
+Array = npt.NDArray[Any]
+Colormap = Literal["inferno", "viridis", "jet", "hot"]
+
+_CELL_IN, _GAP_IN, _MARGIN_IN = 1.5, 0.08, 0.25
+_HEADING_IN, _FOOT_IN = 0.30, 0.26  # above and below the pictures of a row
+_TOP_IN, _BAR_IN = 0.95, 0.95  # title with the class names; the colour bar's column
+_LINE_IN = 0.19  # of the caption
+_FAINTEST, _STRONGEST = 0.25, 0.75  # opacity at heat 0 and 1: the scan stays visible under both
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatmapRow:
+    """One layer's maps: normalised (C, H, W) in 0..1 on the pixels of the image, and their peaks raw_max (C,) before.
+
+    layer and module are its two names, the paper's (`conv2d_19`) and this network's (`decoder1.relu2`).
+    """
+
+    layer: str
+    module: str
+    normalised: Array
+    raw_max: Array
+
+    @property
+    def label(self) -> str:
+        """`conv2d_19 · decoder1.relu2`, or one name where both are the same."""
+        return self.layer if self.layer == self.module else f"{self.layer} · {self.module}"
+
+
+def heatmaps(
+    image: Array,
+    rows: Sequence[HeatmapRow],
+    *,
+    title: str,
+    score: str,
+    notes: Mapping[int, str] | None = None,
+    class_names: Sequence[str] = CLASS_NAMES,
+    colormap: Colormap = "inferno",
+    divisor: str = "its own maximum",
+) -> Figure:
+    """Figure of heatmaps over one image (H, W): the image, then each class, for every layer.
+
+    For the caption, score says in words what Y^c is and divisor what each map was divided by. notes are short remarks
+    under class names ("not predicted").
+    inferno and viridis are perceptually uniform; jet and hot are there to compare with other work.
+    """
+    if colormap not in get_args(Colormap):
+        raise InputError(f"colormap: {colormap!r}, expected one of {', '.join(get_args(Colormap))}")
+    columns = 1 + len(class_names)
+    cell_height_in = _CELL_IN * image.shape[0] / image.shape[1]
+    row_in = _HEADING_IN + cell_height_in + _FOOT_IN
+    width_in = 2 * _MARGIN_IN + columns * (_CELL_IN + _GAP_IN) + _BAR_IN
+    caption = textwrap.wrap(_caption(score, divisor, rows, len(class_names)), width=int(width_in * 12))
+    height_in = _TOP_IN + len(rows) * row_in + _LINE_IN * len(caption) + 2 * _MARGIN_IN
+    page = _Page(Figure(figsize=(width_in, height_in)), width_in, height_in)
+    page.text(_MARGIN_IN, 0.32, title, fontsize=15, fontweight="bold")
+    heat_colours = _translucent(colormap)
+    for number, row in enumerate(rows):
+        assert row.normalised.shape == (len(class_names), *image.shape), (row.label, row.normalised.shape)
+        top_in = _TOP_IN + number * row_in
+        page.text(_MARGIN_IN, top_in + _HEADING_IN - 0.09, row.label, fontsize=11.5, fontweight="bold")
+        for column in range(columns):
+            left_in = _MARGIN_IN + column * (_CELL_IN + _GAP_IN)
+            axes = page.axes(left_in, top_in + _HEADING_IN, _CELL_IN, cell_height_in)
+            heat = None if column == 0 else row.normalised[column - 1]
+            _draw_cell(axes, image, heat, 0.0 if heat is None else float(row.raw_max[column - 1]), heat_colours)
+    _name_columns(page, ["input", *class_names], {class_id + 1: note for class_id, note in (notes or {}).items()})
+    bar_left_in = width_in - _BAR_IN - _MARGIN_IN + 0.15
+    bar_height_in = min(len(rows) * row_in - _HEADING_IN - _FOOT_IN, 4.5)
+    _draw_bar(page.axes(bar_left_in, _TOP_IN + _HEADING_IN, 0.18, bar_height_in), heat_colours)
+    page.text(_MARGIN_IN, height_in - _MARGIN_IN, "\n".join(caption), fontsize=10.5, linespacing=1.25)
+    return page.figure
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A figure addressed in inches from its top left corner."""
+
+    figure: Figure
+    width_in: float
+    height_in: float
+
+    def axes(self, left_in: float, top_in: float, width_in: float, height_in: float) -> Axes:
+        """Axes without ticks whose top left corner is there."""
+        bottom_in = self.height_in - top_in - height_in
+        box = (
+            left_in / self.width_in,
+            bottom_in / self.height_in,
+            width_in / self.width_in,
+            height_in / self.height_in,
+        )
+        axes = self.figure.add_axes(box)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        return axes
+
+    def text(self, left_in: float, bottom_in: float, text: str, **style: Any) -> None:
+        """Text that stands on a line bottom_in below the top edge."""
+        self.figure.text(left_in / self.width_in, 1 - bottom_in / self.height_in, text, va="bottom", **style)
+
+
+def _translucent(colormap: Colormap) -> ListedColormap:
+    """The colour map, fainter where there is less heat: the colour bar shows the same opacities."""
+    colours = matplotlib.colormaps[colormap](np.linspace(0, 1, 256))
+    colours[:, 3] = np.linspace(_FAINTEST, _STRONGEST, 256)
+    return ListedColormap(colours, name=f"translucent {colormap}")
+
+
+def _draw_cell(axes: Axes, image: Array, heat: Array | None, raw_max: float, heat_colours: ListedColormap) -> None:
+    """The image in gray, the heat (H, W) over it, and below it the peak of the map before normalisation."""
+    axes.imshow(image, cmap="gray", aspect="auto", interpolation="antialiased")
+    if heat is None:
+        return
+    if raw_max > 0:
+        axes.imshow(heat, cmap=heat_colours, vmin=0, vmax=1, aspect="auto", interpolation="antialiased")
+    else:
+        message = "no heat" if raw_max == 0 else "not finite"
+        box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2.5}
+        axes.text(0.5, 0.5, message, transform=axes.transAxes, ha="center", va="center", fontsize=10.5, bbox=box)
+    axes.set_xlabel(f"max {raw_max:.3g}", fontsize=9.5, labelpad=2)
+
+
+def _name_columns(page: _Page, names: Sequence[str], notes: Mapping[int, str]) -> None:
+    """Column heads above the first row, with a remark in italics under those that need one."""
+    for column, name in enumerate(names):
+        centre_in = _MARGIN_IN + column * (_CELL_IN + _GAP_IN) + _CELL_IN / 2
+        page.text(centre_in, 0.70, name, ha="center", fontsize=12)
+        page.text(centre_in, 0.90, notes.get(column, ""), ha="center", fontsize=9.5, fontstyle="italic", color="0.35")
+
+
+def _draw_bar(axes: Axes, heat_colours: ListedColormap) -> None:
+    """Colour bar over mid-gray, as the colours look on a scan."""
+    axes.set_facecolor("0.5")
+    bar = axes.figure.colorbar(ScalarMappable(Normalize(0, 1), heat_colours), cax=axes)
+    bar.set_label("heat, relative to each map", fontsize=11)
+    bar.set_ticks([0, 0.25, 0.5, 0.75, 1])
+    bar.ax.tick_params(labelsize=10)
+
+
+def _caption(score: str, divisor: str, rows: Sequence[HeatmapRow], num_classes: int) -> str:
+    """What the colours mean, in full: score, weights, normalisation, and what is true by identity."""
+    text = (
+        "Grad-CAM (Selvaraju et al. 2017): ReLU of the sum over channels k of αₖ times the feature map Aₖ, where αₖ "
+        f"is the mean over pixels of ∂Y/∂Aₖ. Y is the {score}. Each map is divided by {divisor}; its maximum "
+        "before that is printed below it: compare strengths by that number, not by colour. No heat: nothing at this layer raises Y. "
+        "Maps of layers with fewer pixels are enlarged bilinearly."
+    )
+    for row in rows:
+        if row.module == "softmax":
+            text += (
+                f" {row.layer} is the softmax output: its map repeats the predicted probability by identity, for any "
+                f"network (αₖ = 1 for the class's own channel, 0 elsewhere: 1/C = {1 / num_classes:.3f} on average, "
+                "with a sum over the image)."
+            )
+    return text
