@@ -162,8 +162,8 @@ def _caption(score: str, divisor: str, rows: Sequence[HeatmapRow], num_classes: 
     text = (
         "Grad-CAM (Selvaraju et al. 2017): ReLU of the sum over channels k of αₖ times the feature map Aₖ, where αₖ "
         f"is the mean over pixels of ∂Y/∂Aₖ. Y is the {score}. Each map is divided by {divisor}; its maximum "
-        "before that is printed below it: compare strengths by that number, not by colour. No heat: nothing at this layer raises Y. "
-        "Maps of layers with fewer pixels are enlarged bilinearly."
+        "before that is printed below it: compare strengths by that number, not by colour. No heat: nothing at this "
+        "layer raises Y. Maps of layers with fewer pixels are enlarged bilinearly."
     )
     for row in rows:
         if row.module == "softmax":
