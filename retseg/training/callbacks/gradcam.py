@@ -1,0 +1,228 @@
+"""Grad-CAM while training: a few validation scans, always the same, as a figure, a table and a file of numbers."""
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.seed import isolate_rng
+
+from retseg.anatomy import CLASS_NAMES
+from retseg.errors import InputError
+from retseg.explain.gradcam import PAPER_SCORE, GradCam, Score, check_layers, gradcam, normalise, to_image_grid
+from retseg.figures.heatmaps import Colormap, HeatmapRow, heatmaps
+from retseg.training.log_figure import log_figure, log_table
+
+DEFAULT_LAYERS = ("conv2d_20", "conv2d_19", "conv2d_17", "conv2d_15", "conv2d_11")
+"""The paper's two layers, then deeper ones: the last layers mostly print the prediction again."""
+
+TABLE_COLUMNS = (
+    *("epoch", "scan", "layer", "module", "class_id", "class_name", "alpha_mean", "alpha_abs_max"),
+    *("raw_max", "max_normalised", "mean_intensity_normalised", "mean_intensity_raw"),
+)
+"""The paper's table 3, row by row: alpha (eq. 6), peaks of the maps (eq. 7), their means (eq. 8)."""
+
+Row = tuple[str | int | float, ...]
+
+
+class GradCamCallback(Callback):
+    """Explains `num_scans` evenly spaced validation scans (or those named in `scans`) every `every_n_epochs`.
+
+    Runs at the end of validation, never in the sanity check; once more at the end of training if its last epoch was
+    not drawn; and under `trainer.validate`. The network comes from `pl_module.net`, the scans from
+    `trainer.datamodule.val_dataset`. Training goes on as if nothing had happened.
+
+    Below the run folder, E being the epochs completed (`validate` under `trainer.validate`):
+    - `gradcam/epoch_E.npz`: `SCAN/image` (H, W), `SCAN/probabilities` (C, H, W), and `SCAN/LAYER/` + `weights` (C, K),
+      `raw` (C, h, w), `raw_max` (C,), `normalised` (C, h, w);
+    - `gradcam/table3.csv` (or `table3_validate.csv`): TABLE_COLUMNS; the rows of an epoch drawn again are replaced;
+    - `figures/gradcam/SCAN.png` and `.pdf`: the newest maps.
+
+    peak_quantile below 1 scales the figure's colours to that quantile of each map, where single pixels outshine it.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[str] = DEFAULT_LAYERS,
+        num_scans: int = 2,
+        scans: Sequence[str] | None = None,
+        every_n_epochs: int = 10,
+        score: Score = PAPER_SCORE,
+        colormap: Colormap = "inferno",
+        peak_quantile: float = 1.0,
+        class_names: Sequence[str] = CLASS_NAMES,
+    ) -> None:
+        super().__init__()
+        if num_scans < 1 or every_n_epochs < 1:
+            raise InputError(
+                f"gradcam: num_scans {num_scans} and every_n_epochs {every_n_epochs}, expected at least 1 each"
+            )
+        if not 0 < peak_quantile <= 1:
+            raise InputError(f"gradcam.peak_quantile: {peak_quantile}, expected above 0 and at most 1 (the maximum)")
+        self.layers, self.num_scans, self.scans = list(layers), num_scans, scans
+        self.every_n_epochs, self.score = every_n_epochs, score
+        self.colormap, self.peak_quantile, self.class_names = colormap, peak_quantile, tuple(class_names)
+        self._last_drawn = 0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse wrong names of layers and scans now, not after ten epochs."""
+        self._last_drawn = 0
+        check_layers(pl_module.get_submodule("net"), self.layers, self.score)
+        with isolate_rng():
+            _choose(_val_dataset(trainer), self.scans, self.num_scans)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw if this epoch is one of those to draw, or if validation is all that runs."""
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        if trainer.state.fn != TrainerFn.FITTING:
+            self._explain(trainer, pl_module, epoch=None)
+            return
+        epoch = trainer.current_epoch + 1
+        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        if due and epoch != self._last_drawn:
+            self._explain(trainer, pl_module, epoch)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the last epoch where training stopped earlier than planned."""
+        if trainer.is_global_zero and trainer.current_epoch > self._last_drawn:
+            self._explain(trainer, pl_module, trainer.current_epoch)
+
+    def _explain(self, trainer: Trainer, pl_module: LightningModule, epoch: int | None) -> None:
+        """Compute, save and draw for every chosen scan, with no trace in the training state."""
+        stem = "validate" if epoch is None else f"epoch_{epoch:03d}"
+        arrays: dict[str, np.ndarray[Any, Any]] = {}
+        rows: list[Row] = []
+        net = pl_module.get_submodule("net")
+        with isolate_rng():
+            for scan in _choose(_val_dataset(trainer), self.scans, self.num_scans):
+                image = scan["image"][None].to(pl_module.device, pl_module.dtype)
+                cam = gradcam(net, image, self.layers, self.score)
+                arrays |= _arrays(scan, cam)
+                rows += _rows(scan["name"], cam, self.class_names, "" if epoch is None else epoch)
+                when = "validation" if epoch is None else f"epoch {epoch}"
+                figure = self._figure(scan, cam, f"Grad-CAM of {scan['name']}, {when}")
+                log_figure(trainer, f"{'gradcam' if epoch else 'gradcam_validate'}/{scan['name']}", figure)
+        folder = Path(trainer.default_root_dir) / "gradcam"
+        folder.mkdir(parents=True, exist_ok=True)
+        _save_arrays(folder / f"{stem}.npz", arrays)
+        _replace_rows(folder / ("table3.csv" if epoch else "table3_validate.csv"), rows)
+        log_table(trainer, "gradcam/table3" if epoch else "gradcam_validate/table3", TABLE_COLUMNS, rows)
+        self._last_drawn = epoch or self._last_drawn
+
+    def _figure(self, scan: dict[str, Any], cam: GradCam, title: str) -> Any:
+        """Heatmaps of one scan, with a remark on classes that are absent."""
+        size = (cam.probabilities.shape[2], cam.probabilities.shape[3])
+        rows = [
+            HeatmapRow(
+                layer.layer,
+                layer.module,
+                _numpy(to_image_grid(normalise(layer.raw, self.peak_quantile), size)[0]),
+                _numpy(layer.raw_max[0]),
+            )
+            for layer in cam.layers.values()
+        ]
+        top = "its own maximum" if self.peak_quantile == 1 else f"its {self.peak_quantile:.1%} quantile and clipped"
+        return heatmaps(
+            _numpy(scan["image"][0]),
+            rows,
+            title=title,
+            score=cam.score.describe(),
+            notes=_absent(scan["mask"], cam.probabilities[0].argmax(0).cpu(), len(self.class_names)),
+            class_names=self.class_names,
+            colormap=self.colormap,
+            divisor=top,
+        )
+
+
+def _val_dataset(trainer: Trainer) -> Any:
+    """The data module's validation set: items are dicts with image (1, H, W), mask (H, W) and name."""
+    return trainer.datamodule.val_dataset  # type: ignore[attr-defined]  # Lightning sets it without declaring it
+
+
+def _choose(dataset: Any, names: Sequence[str] | None, num_scans: int) -> list[dict[str, Any]]:
+    """The items so named, in that order; without names the middles of num_scans equal parts of the set (H, W as is)."""
+    if names is None:
+        num = min(num_scans, len(dataset))
+        return [dataset[(2 * part + 1) * len(dataset) // (2 * num)] for part in range(num)]
+    found = {item["name"]: item for item in (dataset[index] for index in range(len(dataset)))}
+    for name in names:
+        if name not in found:
+            raise InputError(
+                f"gradcam.scans: {name!r} is not in the validation set; expected some of {', '.join(found)}"
+            )
+    return [found[name] for name in names]
+
+
+def _absent(mask: torch.Tensor, predicted: torch.Tensor, num_classes: int) -> dict[int, str]:
+    """Remark per class id that is missing in mask (H, W), in predicted (H, W), or in both."""
+    remarks = {}
+    for class_id in range(num_classes):
+        annotated, present = bool((mask == class_id).any()), bool((predicted == class_id).any())
+        if not (annotated and present):
+            remarks[class_id] = "not predicted" if annotated else "not annotated" if present else "absent"
+    return remarks
+
+
+def _numpy(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    """float32 array of a tensor on any device."""
+    array: np.ndarray[Any, Any] = tensor.detach().float().cpu().numpy()
+    return array
+
+
+def _arrays(scan: dict[str, Any], cam: GradCam) -> dict[str, np.ndarray[Any, Any]]:
+    """What the npz file holds of one scan, keys as in the class's docstring."""
+    name = scan["name"]
+    arrays = {f"{name}/image": _numpy(scan["image"][0]), f"{name}/probabilities": _numpy(cam.probabilities[0])}
+    for layer in cam.layers.values():
+        for kind in ("weights", "raw", "raw_max", "normalised"):
+            arrays[f"{name}/{layer.layer}/{kind}"] = _numpy(getattr(layer, kind)[0])
+    return arrays
+
+
+def _rows(name: str, cam: GradCam, class_names: Sequence[str], epoch: int | str) -> list[Row]:
+    """TABLE_COLUMNS for every layer and class of one scan."""
+    rows: list[Row] = []
+    for layer in cam.layers.values():
+        numbers = (
+            layer.mean_weight,
+            layer.weights.abs().amax(2),
+            layer.raw_max,
+            layer.normalised.amax((2, 3)),
+            layer.mean_intensity,
+            layer.mean_intensity_raw,
+        )
+        for class_id, class_name in enumerate(class_names):
+            values = (float(number[0, class_id]) for number in numbers)
+            rows.append((epoch, name, layer.layer, layer.module, class_id, class_name, *values))
+    return rows
+
+
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Write a whole npz file or none: a full disk or a kill leaves no half of one under its final name."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _replace_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Append rows to a CSV; those of the same epoch from before a resume give way to them."""
+    kept: list[list[str]] = []
+    if path.exists():
+        with path.open(newline="") as file:
+            kept = [row for row in list(csv.reader(file))[1:] if row[0] != str(rows[0][0])]
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(TABLE_COLUMNS)
+        writer.writerows(kept)
+        writer.writerows(rows)
+    temporary.replace(path)
