@@ -70,7 +70,7 @@ class DukeSource:
         self._keys = tuple(sorted(self._surfaces))
         missing = [f"{n:02d}" for n in range(1, expected_subjects + 1) if f"s{n:02d}" not in self._files]
         lost = f"subjects {', '.join(missing)} of {expected_subjects} are missing: no Subject_XX.mat in {self.root}"
-        self._notices = ((lost,) if missing else ()) + self._tally.lines
+        self._notices = ((lost,) if missing else ()) + self._tally.lines(len(self._files))
         self._cache: dict[str, dict[int, tuple[Array, dict[int, Array]]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -181,8 +181,8 @@ def _nothing_found(root: Path) -> str:
     if inside:
         return f"{root}: no Subject_XX.mat here, but there are some in {inside[0]}; use data.root={inside[0]}"
     return (
-        f"{root}: {'no Subject_XX.mat here' if root.exists() else 'no such folder'}; get the files from {DUKE_PAGE}, "
-        f"or let data.download=true fetch them, or try retseg without them by data=phantom"
+        f"{root}: {'no Subject_XX.mat here' if root.exists() else 'no such folder'}; get the files from {DUKE_PAGE}, by "
+        f"`retseg data download {root}` or data.download=true, or try retseg without them by data=phantom"
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.io
 
 from retseg.bscan import Array
-from retseg.data.sources.safe_hdf5 import MAX_BYTES, checked_dataset, one_line, open_hdf5
+from retseg.data.sources.safe_hdf5 import MAX_BYTES, checked_dataset, has_hard_link, one_line, open_hdf5
 from retseg.errors import InputError
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -87,7 +87,7 @@ def _is_v73(path: Path) -> bool:
 
 def _declared(file: Any, name: str, path: Path) -> Variable:
     """Shape and class of a variable of a v7.3 file. Links are refused before anything follows them."""
-    if isinstance(file.get(name, getlink=True), h5py.HardLink) and isinstance(file[name], h5py.Group):
+    if has_hard_link(file, name) and isinstance(file[name], h5py.Group):
         return Variable((), "struct")
     dataset = checked_dataset(file, name, path, max_bytes=2**63)
     matlab_class = dataset.attrs.get("MATLAB_class", dataset.dtype.name)

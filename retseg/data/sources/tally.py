@@ -14,15 +14,22 @@ class Tally:
         if count:
             self._counts.setdefault(what, Counter())[file] += count
 
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """One line a thing. {counts} becomes `12 (Subject_01.mat 5, Subject_03.mat 7)` or `500 (10 files, 50 each)`."""
+    def lines(self, num_files: int) -> tuple[str, ...]:
+        """One line a thing; num_files is how many files were read.
+
+        {counts} becomes `12 (Subject_01.mat 5, Subject_03.mat 7)`, or `500 (50 in each file)`; {files} their names.
+        """
         return tuple(
-            what.format(counts=_total(counts), files=", ".join(counts)) for what, counts in self._counts.items()
+            what.format(counts=_total(counts, num_files), files=_names(counts, num_files))
+            for what, counts in self._counts.items()
         )
 
 
-def _total(counts: Counter[str]) -> str:
-    if len(counts) > 1 and len(set(counts.values())) == 1:
-        return f"{counts.total()} ({len(counts)} files, {next(iter(counts.values()))} each)"
+def _total(counts: Counter[str], num_files: int) -> str:
+    if len(counts) == num_files > 1 and len(set(counts.values())) == 1:
+        return f"{counts.total()} ({next(iter(counts.values()))} in each file)"
     return f"{counts.total()} ({', '.join(f'{file} {count}' for file, count in counts.items())})"
+
+
+def _names(counts: Counter[str], num_files: int) -> str:
+    return f"all {num_files} files" if len(counts) == num_files > 1 else ", ".join(counts)

@@ -1,0 +1,47 @@
+"""The command line `retseg`: one line and exit code 2 where an input is wrong, the traceback with --debug."""
+
+import sys
+
+import typer
+
+from retseg import __version__
+from retseg.commands import data
+from retseg.errors import InputError
+
+app = typer.Typer(
+    name="retseg",
+    help="Retinal layers from OCT B-scans: convert, explain, measure in microns. To train: `python -m retseg.train`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"retseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error, not its one line."),
+) -> None:
+    """Options that stand before the command."""
+
+
+def main() -> None:
+    """Run the command line; exit code 2 where the user's input is wrong."""
+    try:
+        app()
+    except InputError as error:
+        if "--debug" in sys.argv:
+            raise
+        sys.stderr.write(f"retseg: {error}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
