@@ -23,13 +23,14 @@ FOVEA_THICKNESS_UM = (193.0, 392.0)
 """Range of the retina's thickness at the foveal centre, by subject."""
 
 TILT_SD_PX, BOWL_MEAN_PX, BOWL_SD_PX = 25.0, 23.0, 14.0
-SURFACE_STEP_SD_PX = (0.16, 0.32, 0.32, 0.50, 0.50, 0.11, 0.09, 0.09)
+SURFACE_STEP_SD_PX = (0.09, 0.20, 0.20, 0.34, 0.34, 0.09, 0.08, 0.08)
 """What roughness adds to the column-to-column step of each surface; the slope of the retina adds the rest."""
 ROUGHNESS_LENGTH_UM = 28.0
 
 # Relative sd of the slow irregularities of each layer, and between subjects.
-IRREGULARITY_SD = np.array([0.22, 0.10, 0.14, 0.14, 0.12, 0.10, 0.05])
+IRREGULARITY_SD = np.array([0.22, 0.14, 0.14, 0.14, 0.12, 0.10, 0.05])
 SUBJECT_SD = np.array([0.14, 0.10, 0.10, 0.10, 0.10, 0.05, 0.03])
+WHOLE_IRREGULARITY_SD = 0.07
 NUM_INNER_LAYERS = 5
 NUM_WAVES = 10
 TOP_MARGIN, BOTTOM_MARGIN = 0.03, 0.12
@@ -60,7 +61,8 @@ class SyntheticEye:
     """What the B-scans of one subject share.
 
     layer_scale: (7,) thickness of this subject's layers relative to the mean.
-    wave_vectors: (7, K, 2) per um, and wave_phases (7, K): the slow irregularities of each layer, over x and y.
+    wave_vectors: (8, K, 2) per um, and wave_phases (8, K): irregularities over x and y of each layer, and last, slower
+    ones, of the inner retina as a whole.
     """
 
     eye: Eye
@@ -78,8 +80,9 @@ def draw_eye(seed: int, subject: int) -> SyntheticEye:
     share = (start + subject * (np.sqrt(5) - 1) / 2) % 1.0
     low, high = FOVEA_THICKNESS_UM
     rng = np.random.default_rng([seed, subject])
-    length_um = rng.uniform(500, 2500, (7, NUM_WAVES))
-    angle = rng.uniform(0, 2 * np.pi, (7, NUM_WAVES))
+    length_um = rng.uniform(600, 2500, (8, NUM_WAVES))
+    length_um[7] *= 2.5
+    angle = rng.uniform(0, 2 * np.pi, (8, NUM_WAVES))
     directions = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     return SyntheticEye(
         eye="OD" if (subject + first_eye) % 2 == 0 else "OS",
@@ -87,7 +90,7 @@ def draw_eye(seed: int, subject: int) -> SyntheticEye:
         fovea_thickness_um=float(low + (high - low) * share**1.3),
         layer_scale=np.exp(SUBJECT_SD * rng.standard_normal(7)),
         wave_vectors=directions * (2 * np.pi / length_um)[..., None],
-        wave_phases=rng.uniform(0, 2 * np.pi, (7, NUM_WAVES)),
+        wave_phases=rng.uniform(0, 2 * np.pi, (8, NUM_WAVES)),
     )
 
 
@@ -100,12 +103,12 @@ def mean_thickness_um(eye: SyntheticEye, x_um: Array, y_um: float) -> Array:
         return np.exp(-(x**2 + y_um**2) / (2 * radius_um**2))
 
     layers_px = [
-        (10.8 + 1.0 * np.abs(y_um) / 2000 + 4.2 * np.tanh(nasal_um / 1500)) * (1 - 0.6 * around_fovea(450)),
-        (14.5 + 8.5 * around_fovea(1300)) * (1 - 0.8 * around_fovea(380)),
-        8.4 * (1 - 0.55 * around_fovea(350)),
-        8.4 * (1 - 0.4 * around_fovea(300)),
+        (9.6 + 1.0 * np.abs(y_um) / 2000 + 4.5 * np.tanh(nasal_um / 1500)) * (1 - 0.6 * around_fovea(450)),
+        (14.8 + 12.0 * around_fovea(1300)) * (1 - 0.85 * around_fovea(380)),
+        8.0 * (1 - 0.55 * around_fovea(350)),
+        7.9 * (1 - 0.4 * around_fovea(300)),
         18.0 + 7.0 * around_fovea(700),
-        8.0 + 0.6 * around_fovea(500),
+        8.2 + 0.6 * around_fovea(500),
         6.6 + 0.7 * around_fovea(500),
     ]
     return np.stack(layers_px) * DUKE_AXIAL_UM
@@ -117,8 +120,13 @@ def healthy_thickness_um(eye: SyntheticEye, x_um: Array, y_um: float) -> Array:
     def subject_thickness_um(places_um: Array, slice_um: float) -> Array:
         phases = eye.wave_vectors @ np.stack([places_um, np.full_like(places_um, slice_um)])
         waves = np.sin(phases + eye.wave_phases[..., None]).sum(axis=1) * np.sqrt(2 / NUM_WAVES)
-        factors = eye.layer_scale[:, None] * np.exp(IRREGULARITY_SD[:, None] * waves)
-        return factors * mean_thickness_um(eye, places_um, slice_um)
+        regular_um = eye.layer_scale[:, None] * mean_thickness_um(eye, places_um, slice_um)
+        irregular_um = np.exp(IRREGULARITY_SD[:, None] * waves[:7]) * regular_um
+        # Inner layers vary at each other's cost, so that the ILM stays smooth.
+        inner = slice(NUM_INNER_LAYERS)
+        total_um = regular_um[inner].sum(axis=0) * np.exp(WHOLE_IRREGULARITY_SD * waves[7])
+        irregular_um[inner] *= total_um / irregular_um[inner].sum(axis=0)
+        return np.asarray(irregular_um)
 
     at_fovea_um = subject_thickness_um(np.array([eye.fovea_x_um]), 0.0)[:, 0]
     outer_um = at_fovea_um[NUM_INNER_LAYERS:].sum()

@@ -17,22 +17,26 @@ Array = npt.NDArray[Any]
 
 LAYER_PROFILES = np.array(
     [
-        [112, 133, 140, 140, 118],
-        [108, 98, 97, 97, 89],
-        [79, 73, 72, 72, 76],
-        [80, 84, 86, 81, 71],
-        [60, 52, 49, 51, 66],
-        [101, 131, 118, 118, 136],
-        [138, 159, 166, 157, 125],
+        [112, 128, 139, 143, 141, 134, 116],
+        [108, 99, 97, 97, 97, 95, 88],
+        [79, 74, 72, 72, 72, 74, 77],
+        [78, 84, 88, 88, 84, 77, 68],
+        [62, 53, 49, 47, 47, 50, 60],
+        [88, 136, 152, 122, 94, 106, 140],
+        [135, 154, 166, 168, 160, 145, 118],
     ],
     dtype=np.float32,
 )
-"""Mean brightness (7, 5) of each layer from its upper to its lower surface."""
+"""Mean brightness (7, 7) of each layer, evenly spaced from its upper to its lower surface."""
 
+LAYER_ALONG_SD = np.array([0.08, 0.07, 0.09, 0.13, 0.10, 0.12, 0.07, 0.07])[:, None, None]
+"""Relative sd of the slow change of each layer's brightness along the scan; last, of the choroid's."""
+
+ELM_ABOVE_ISE_UM, ELM_STRENGTH = 27.0, 15.0  # the thin line of the external limiting membrane
 VITREOUS_LEVEL = 28.4  # of the pixels that are not zero; with the zeros the mean is 24
 FLUID_LEVEL = 47.0
 CHOROID_DEPTH_UM = np.array([0, 5, 10, 20, 30, 45, 60, 80, 110]) * DUKE_AXIAL_UM
-CHOROID_LEVELS = np.array([98, 87, 80, 68, 58, 49, 40, 33, 28], dtype=np.float32)
+CHOROID_LEVELS = np.array([100, 89, 81, 69, 58, 48, 39, 31, 25], dtype=np.float32)
 
 GAIN_SD = 0.13
 LAYER_GAIN_SD = 0.07
@@ -52,9 +56,16 @@ def render(
     rng: np.random.Generator, grid: Grid, surface_rows: Array, fluid_rows: tuple[Array, Array], lesions: Lesions
 ) -> Array:
     """The B-scan (H, W) uint8 of surfaces (8, W) and cysts with upper and lower edges (C, W), all in rows."""
-    clean = paint_brightness(grid, surface_rows, layer_brightness(rng, grid, surface_rows))
-    fluid_level = FLUID_LEVEL * np.exp(0.1 * rng.standard_normal())
+    brightness = layer_brightness(rng, grid, surface_rows)
+    clean = paint_brightness(grid, surface_rows, brightness)
+    onl_level = np.median(brightness[5])  # fluid is darker than the darkest layer
+    fluid_level = min(FLUID_LEVEL * np.exp(0.1 * rng.standard_normal()), 0.88 * onl_level)
+    wall = 1.5 * DUKE_AXIAL_UM / grid.axial_um
     for upper, lower in zip(*fluid_rows, strict=True):
+        is_fluid = lower - upper > 0.5
+        clean *= 1 + 0.12 * coverage(
+            grid, np.where(is_fluid, upper - wall, upper), np.where(is_fluid, lower + wall, upper)
+        )
         clean += coverage(grid, upper, lower) * (fluid_level - clean)
     for focus in lesions.foci:
         clean += focus.strength * _blob(grid, surface_rows, focus)
@@ -77,11 +88,13 @@ def layer_brightness(rng: np.random.Generator, grid: Grid, surface_rows: Array) 
     for layer, profile in enumerate(LAYER_PROFILES):
         share = (depth - rows[layer]) / (rows[layer + 1] - rows[layer])
         brightness[layer + 1] = np.interp(share, places, profile)
+    elm = (depth - rows[5]) * grid.axial_um + ELM_ABOVE_ISE_UM
+    brightness[5] += ELM_STRENGTH * np.exp(-((elm / (1.2 * DUKE_AXIAL_UM)) ** 2) / 2)
     brightness[8] = np.interp((depth - rows[7]) * grid.axial_um, CHOROID_DEPTH_UM, CHOROID_LEVELS)
     brightness[8] *= _choroid_texture(rng, grid)
 
     layer_gain = np.exp(LAYER_GAIN_SD * rng.standard_normal((8, 1, 1)))
-    along = 1 + 0.07 * smooth_noise(rng, (8, 1, grid.width), 280 / grid.lateral_um)
+    along = 1 + LAYER_ALONG_SD * smooth_noise(rng, (8, 1, grid.width), 250 / grid.lateral_um)
     brightness[1:] *= (layer_gain * np.clip(along, 0.6, 1.4)).astype(np.float32)
     mottle = gaussian_filter(rng.standard_normal((grid.height, grid.width), np.float32), (1.5, 4))
     brightness[1:] *= 1 + 0.05 * mottle / mottle.std()
@@ -110,9 +123,10 @@ def coverage(grid: Grid, upper_rows: Array, lower_rows: Array) -> Array:
 
 
 def _choroid_texture(rng: np.random.Generator, grid: Grid) -> Array:
-    """Vessels of the choroid (H, W): dark ovals between brighter walls, around 1."""
-    noise = gaussian_filter(rng.standard_normal((grid.height, grid.width), np.float32), (5, 6))
-    return np.asarray(1 + 0.17 * np.tanh(1.2 * noise / noise.std()))
+    """Vessels of the choroid (H, W): dark ovals between brighter walls, and faint streaks of shadow, around 1."""
+    noise = gaussian_filter(rng.standard_normal((grid.height, grid.width), np.float32), (6, 7))
+    streaks = 1 + 0.06 * smooth_noise(rng, (grid.width,), 35 / grid.lateral_um)
+    return np.asarray((1 + 0.19 * np.tanh(1.5 * noise / noise.std())) * streaks)
 
 
 def _blob_rows(grid: Grid, surface_rows: Array, blob: Blob) -> tuple[float, float]:
@@ -134,19 +148,21 @@ def _shadow(grid: Grid, surface_rows: Array, vessel: Blob) -> Array:
     """Factor (H, W): 1 above the vessel, down to its strength below it."""
     column, row = _blob_rows(grid, surface_rows, vessel)
     lateral = (np.arange(grid.width) - column) * grid.lateral_um / vessel.lateral_sd_um
-    across = np.exp(-(np.abs(lateral) ** 3) / 2)
+    across = np.exp(-(np.abs(lateral) ** 2.4) / 2)
     below = 1 / (1 + np.exp(-(np.arange(grid.height) + 0.5 - row) * grid.axial_um / vessel.axial_sd_um))
     return (1 - (1 - vessel.strength) * np.outer(below, across)).astype(np.float32)
 
 
 def _hyaloid(rng: np.random.Generator, grid: Grid, ilm_rows: Array) -> Array:
-    """The faint membrane of a vitreous that has begun to detach (H, W), over a part of the columns."""
-    end_um, side = rng.uniform(-1500, 1500), rng.choice([-1, 1])
-    away_um = side * (grid.x_um - end_um)
-    rise_um = 40 + 0.09 * np.clip(away_um, 0, None)
-    strength = 22 * np.clip(away_um / 400, 0, 1)
-    smooth_ilm = gaussian_filter1d(ilm_rows, 300 / grid.lateral_um, mode="nearest")
-    rows = np.minimum(smooth_ilm, ilm_rows) - rise_um / grid.axial_um
+    """The faint membrane of a vitreous that has begun to detach (H, W), over the columns where it is off the ILM."""
+    x = grid.x_um / (grid.x_um[-1] * 2)
+    trend_rows = np.polyval(np.polyfit(x, ilm_rows, 1), x)
+    rise_um = (
+        rng.uniform(20, 90) + rng.uniform(-150, 150) * x - rng.uniform(-60, 200) * (x - rng.uniform(-0.4, 0.4)) ** 2
+    )
+    rows = trend_rows - rise_um / grid.axial_um
+    strength = 20 * np.clip((ilm_rows - rows) * grid.axial_um / 20 - 1, 0, 1)
+    strength *= np.clip(0.6 + 0.5 * smooth_noise(rng, (grid.width,), 400 / grid.lateral_um), 0, 1.2)
     depth = np.arange(grid.height)[:, None] + 0.5
     return np.asarray(strength * np.exp(-((depth - rows) ** 2) / (2 * 1.1**2)), np.float32)
 

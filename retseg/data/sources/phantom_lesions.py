@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
 
 from retseg.data.sources.phantom_anatomy import (
     DUKE_AXIAL_UM,
     DUKE_LATERAL_UM,
+    NUM_INNER_LAYERS,
     Grid,
     largest_thickness_um,
     smooth_noise,
@@ -21,10 +23,14 @@ Array = npt.NDArray[Any]
 
 SHARE_OF_SCANS_WITH_FLUID = 78 / 110
 MEAN_NUM_CYSTS, MEAN_NUM_FOCI, MEAN_NUM_VESSELS = 6.0, 6.0, 2.6
-CYST_AREA_MEDIAN_PX, CYST_AREA_LOG_SD = 337.0, 1.27
-CYST_ASPECT, CYST_ASPECT_LOG_SD = 1.2, 0.35
+CYST_AREA_MEDIAN_PX, CYST_AREA_LOG_SD = 360.0, 1.22
+CYST_ASPECT, CYST_ASPECT_LOG_SD = 1.12, 0.35
 CYST_LAYER_SHARES = (0.0, 0.03, 0.18, 0.04, 0.75, 0.0, 0.0)
 LARGEST_CYST_PX = 85.0
+DOME_LENGTH_UM = 600.0
+LARGEST_TISSUE_LOSS = 0.5
+OEDEMA_SHARE = 0.4
+SWELLING_SHARES = (0.0, 0.15, 0.15, 0.0, 0.7, 0.0, 0.0)
 PUSH_REACH = 1.6
 """A cyst lifts the layers over this many times its width: more than it fills, so tissue stays on both sides of it."""
 
@@ -88,7 +94,8 @@ def draw_lesions(rng: np.random.Generator, grid: Grid, thickness_um: Array, fove
         if lifted_um.max() < largest_thickness_um(grid):
             cysts.append(cyst)
             total_um = lifted_um
-    foci = [_draw_focus(rng, grid, centre_um) for _ in range(rng.poisson(MEAN_NUM_FOCI))]
+    exudate_um = rng.normal(centre_um, 600)
+    foci = [_draw_focus(rng, grid, exudate_um) for _ in range(rng.poisson(MEAN_NUM_FOCI))]
     vessels = [_draw_vessel(rng, grid) for _ in range(rng.poisson(MEAN_NUM_VESSELS))]
     return Lesions(tuple(cysts), tuple(foci), tuple(vessels))
 
@@ -99,12 +106,12 @@ def _draw_cyst(rng: np.random.Generator, grid: Grid, centre_um: float, others: l
     aspect = CYST_ASPECT * np.exp(CYST_ASPECT_LOG_SD * rng.standard_normal())
     layer = int(rng.choice(7, p=CYST_LAYER_SHARES))
     if layer < 4:
-        area_px *= 0.6  # inner cysts are the smaller ones
+        area_px *= 0.75  # inner cysts are the smaller ones
     height_px = min(np.sqrt(area_px * aspect * 4 / np.pi), LARGEST_CYST_PX)
     width_um = area_px * 4 / np.pi / height_px * DUKE_LATERAL_UM
     width_um = min(width_um, LARGEST_CYST_PX * DUKE_LATERAL_UM)
     half = grid.x_um[-1]
-    tries = np.clip(rng.normal(centre_um, 850, 8), -half, half)
+    tries = np.clip(rng.normal(centre_um, 850, 8), -0.9 * half, 0.9 * half)
     overlap = [sum(max(0.0, (width_um + o.width_um) / 2 - abs(x - o.x_um)) for o in others) for x in tries]
     return Cyst(
         layer=layer,
@@ -115,17 +122,17 @@ def _draw_cyst(rng: np.random.Generator, grid: Grid, centre_um: float, others: l
     )
 
 
-def _draw_focus(rng: np.random.Generator, grid: Grid, centre_um: float) -> Blob:
-    """A hyperreflective focus: a speck of 2 to 6 px, mostly between GCL-IPL and ONL, often beside the oedema."""
+def _draw_focus(rng: np.random.Generator, grid: Grid, exudate_um: float) -> Blob:
+    """A bright focus: a speck of 2 to 6 px, mostly between GCL-IPL and ONL; half of them lie together."""
     half = grid.x_um[-1]
-    x_um = rng.normal(centre_um, 500) if rng.random() < 0.6 else rng.uniform(-half, half)
+    x_um = rng.normal(exudate_um, 130) if rng.random() < 0.5 else rng.uniform(-half, half)
     return Blob(
         layer=int(rng.choice([1, 2, 3, 4], p=[0.15, 0.25, 0.25, 0.35])),
         x_um=float(np.clip(x_um, -half, half)),
         depth_share=float(rng.uniform(0.05, 0.6)),
-        axial_sd_um=float(rng.uniform(1.0, 2.2) * DUKE_AXIAL_UM),
-        lateral_sd_um=float(rng.uniform(0.8, 1.8) * DUKE_LATERAL_UM),
-        strength=float(rng.uniform(45, 130)),
+        axial_sd_um=float(rng.uniform(0.9, 2.2) * DUKE_AXIAL_UM),
+        lateral_sd_um=float(rng.uniform(0.7, 1.6) * DUKE_LATERAL_UM),
+        strength=float(rng.uniform(60, 170)),
     )
 
 
@@ -144,19 +151,37 @@ def _draw_vessel(rng: np.random.Generator, grid: Grid) -> Blob:
 
 
 def swollen_thickness_um(rng: np.random.Generator, grid: Grid, thickness_um: Array, cysts: tuple[Cyst, ...]) -> Array:
-    """Thickness (7, W) after cysts have pushed their layers apart. Tissue gives way but never vanishes."""
+    """Thickness (7, W) after cysts have pushed their layers apart. Tissue gives way but never vanishes.
+
+    The ILM rises in a dome wider than the cyst: right over it the inner layers are thinned, beside it they swell.
+    """
+    if not cysts:
+        return thickness_um
     push_um = np.zeros_like(thickness_um)
     for cyst in cysts:
         push_um[cyst.layer] += cyst.push_um(grid.x_um)
-    swelling = np.ones(thickness_um.shape)
-    if cysts:
-        centre_um = np.mean([cyst.x_um for cyst in cysts])
-        bump = np.exp(-((grid.x_um - centre_um) ** 2) / (2 * 1000.0**2))
-        swelling += np.array([0, 0.10, 0.10, 0, 0.40, 0, 0])[:, None] * rng.uniform(0, 2) * bump
+    inner_um = thickness_um[:NUM_INNER_LAYERS]
+    largest_loss_um = LARGEST_TISSUE_LOSS * inner_um.sum(axis=0)
+    dome_um = _dome_um(grid, push_um.sum(axis=0), largest_loss_um)
+    missing_um = push_um.sum(axis=0) - dome_um
+    loss_um = largest_loss_um * np.tanh(np.clip(missing_um, 0, None) / largest_loss_um)
+    swelling_um = np.clip(-missing_um, 0, None) + OEDEMA_SHARE * rng.uniform(0, 2) * dome_um
+    tissue_um = np.array(thickness_um)
+    tissue_um[:NUM_INNER_LAYERS] *= 1 - loss_um / inner_um.sum(axis=0)
+    tissue_um += np.array(SWELLING_SHARES)[:, None] * swelling_um
     room_um = largest_thickness_um(grid) - push_um.sum(axis=0)
-    tissue_um = thickness_um * swelling * np.exp(-0.2 * push_um / thickness_um)
     tissue_um *= np.minimum(1.0, room_um / tissue_um.sum(axis=0))
     return np.asarray(tissue_um + push_um)
+
+
+def _dome_um(grid: Grid, push_um: Array, largest_loss_um: Array) -> Array:
+    """How far the ILM rises (W,): smooth, and higher step by step where the tissue cannot make room for the cyst."""
+    length_columns = DOME_LENGTH_UM / grid.lateral_um
+    dome_um = gaussian_filter1d(push_um, length_columns, mode="nearest")
+    for _ in range(4):
+        excess_um = np.clip(push_um - dome_um - 0.6 * largest_loss_um, 0, None)
+        dome_um += 1.5 * gaussian_filter1d(excess_um, length_columns / 2, mode="nearest")
+    return np.asarray(dome_um)
 
 
 def fluid_extents_um(
