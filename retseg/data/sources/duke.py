@@ -167,9 +167,9 @@ class DukeSource:
 
 def _subject_files(root: Path) -> dict[str, Path]:
     """`Subject_XX.mat` by subject name `sXX`, sorted. InputError where the folder cannot be listed."""
-    if not root.exists():
-        return {}
     try:
+        if not root.exists():
+            return {}
         matches = [(_FILE_NAME.fullmatch(path.name), path) for path in sorted(root.iterdir())]
     except OSError as error:
         raise InputError(f"{root}: cannot be listed as a folder of Subject_XX.mat files ({error.strerror})") from error
@@ -181,8 +181,8 @@ def _nothing_found(root: Path) -> str:
     if inside:
         return f"{root}: no Subject_XX.mat here, but there are some in {inside[0]}; use data.root={inside[0]}"
     return (
-        f"{root}: {'no Subject_XX.mat here' if root.exists() else 'no such folder'}; get the files from {DUKE_PAGE}, by "
-        f"`retseg data download {root}` or data.download=true, or try retseg without them by data=phantom"
+        f"{root}: {'no Subject_XX.mat here' if root.exists() else 'no such folder'}; get the files from {DUKE_PAGE}, "
+        f"by `retseg data download {root}` or data.download=true, or try retseg without them by data=phantom"
     )
 
 

@@ -131,6 +131,10 @@ def convert(
             )
         if path.exists() and not overwrite:
             raise InputError(f"{path}: is there already; choose an empty folder, or say --overwrite")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made a folder ({one_line(error)}); choose another") from error
     num_done = 0
     for subject, subject_keys in groupby(keys, key=lambda key: key.subject):
         with _replacing(paths[subject]) as file:
@@ -209,7 +213,6 @@ def _replacing(path: Path) -> Iterator[Any]:
     """A new HDF5 file that takes the place of path once it is whole; nothing is left of it otherwise."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with h5py.File(part, "w") as file:
             yield file
         part.replace(path)

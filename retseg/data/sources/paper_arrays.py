@@ -106,4 +106,4 @@ def _class_ids(labels: Array, place: str) -> Array:
             f"{place}: label {found} at row {row}, column {column}, expected a whole number 0..{NUM_CLASSES - 1}, "
             f"or {IGNORE} where nobody annotated; correct the array"
         )
-    return np.ascontiguousarray(labels, np.int8)
+    return np.array(labels, np.int8, order="C")

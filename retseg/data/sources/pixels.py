@@ -7,7 +7,7 @@ from retseg.errors import InputError
 
 
 def gray_levels(image: Array, place: str) -> Array:
-    """An image (H, W) of any real type as uint8, or as float32 where it has fractions; gray levels 0..255.
+    """A copy of an image (H, W) of any real type as uint8, or as float32 where it has fractions; gray levels 0..255.
 
     InputError, which begins with `place`, where a value is not finite or outside 0..255, where all are the same, and
     where they look like 0..1.
@@ -24,4 +24,4 @@ def gray_levels(image: Array, place: str) -> Array:
     if highest <= 1:
         raise InputError(f"{place}: values {lowest}..{highest}, expected gray levels 0..255; multiply by 255")
     is_whole = image.dtype.kind in "iu" or np.array_equal(image, np.rint(image))
-    return np.ascontiguousarray(image, np.uint8 if is_whole else np.float32)
+    return np.array(image, np.uint8 if is_whole else np.float32, order="C")
