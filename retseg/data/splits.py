@@ -37,7 +37,7 @@ class Split:
 
     @property
     def stamp(self) -> str:
-        """Words that go beside every score: "leaky split: ...", or "subjects apart" where no subject is on both sides."""
+        """Words that go beside every score: "leaky split: ...", or "subjects apart" where none is on both sides."""
         if not self.shared_subjects:
             return f"subjects apart ({len({key.subject for key in self.val})} held out)"
         return (

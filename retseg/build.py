@@ -1,0 +1,161 @@
+"""From configuration to objects, and from a run folder to its network. Nothing else calls `instantiate`."""
+
+import inspect
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra.utils
+import torch
+from hydra.errors import InstantiationException
+from lightning import Callback, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from torch import nn
+
+from retseg.data.source import ScanSource
+from retseg.errors import InputError
+from retseg.training.datamodule import OctDataModule
+from retseg.training.module import SegmentationModule
+
+PLAIN = (int, float, bool, str, type(None))
+
+
+@dataclass(frozen=True)
+class Run:
+    """The objects of a training run."""
+
+    module: SegmentationModule
+    data: OctDataModule
+    trainer: Trainer
+
+
+def build_run(config: DictConfig) -> Run:
+    """All objects of a run, from its composed configuration. InputError names the option that is wrong."""
+    data = build_data(config)
+    net = build_net(config)
+    loss = make(config.loss, "loss")
+    if hasattr(loss, "check"):
+        loss.check(config.model.num_classes)
+    optimizer, schedule = make(config.optimizer, "optimizer"), make(config.scheduler, "scheduler")
+    _refuse_settings_that_fail_late(config, net, optimizer)
+    module = SegmentationModule(net, loss, optimizer, schedule, seed=config.seed)
+    callbacks: list[Callback] = _make_all(config.callbacks, "callbacks")
+    loggers: list[Logger] = _make_all(config.logger, "logger")
+    check_types(config.trainer, "trainer")
+    trainer = make(config.trainer, "trainer", callbacks=callbacks, logger=loggers or False)
+    return Run(module, data, trainer)
+
+
+def build_data(config: DictConfig) -> OctDataModule:
+    """Source, split and batches of a configuration."""
+    source: ScanSource = make(config.data.source, "data.source")
+    split = make(config.split, "split")
+    settings = {name: config.data[name] for name in ("batch_size", "num_workers", "cache")}
+    node = OmegaConf.create({"_target_": "retseg.training.datamodule.OctDataModule", **settings})
+    check_types(node, "data")
+    size = None if config.data.size is None else tuple(config.data.size)
+    crop = make(config.data.crop, "data.crop")
+    return OctDataModule(source, split, size=size, crop=crop, seed=config.seed, **settings)
+
+
+def build_net(config: DictConfig) -> nn.Module:
+    """The network of a configuration, with initial weights drawn from its seed."""
+    torch.manual_seed(config.seed)
+    net: nn.Module = make(config.model, "model")
+    return net
+
+
+def load_net(run_dir: Path, checkpoint: str = "best") -> nn.Module:
+    """The network of a run folder with the weights of checkpoints/<checkpoint>.ckpt, in eval mode, on the CPU."""
+    config = load_config(run_dir)
+    path = run_dir / "checkpoints" / f"{checkpoint}.ckpt"
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint; train the run first, or name another one")
+    net = build_net(config)
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    net.load_state_dict({name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")})
+    return net.eval()
+
+
+def load_config(run_dir: Path) -> DictConfig:
+    """The resolved configuration of a run folder."""
+    path = run_dir / "config.yaml"
+    if not path.is_file():
+        raise InputError(f"{run_dir}: no config.yaml here; name a run folder, e.g. runs/phantom/2026-01-31_10-00-00")
+    config = OmegaConf.load(path)
+    assert isinstance(config, DictConfig)
+    return config
+
+
+def make(node: DictConfig | None, place: str, **settings: Any) -> Any:
+    """The object of a node with `_target_`; None for none. InputError: an option is of the wrong type or value."""
+    if node is None:
+        return None
+    check_types(node, place)
+    try:
+        return hydra.utils.instantiate(node, **settings, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, InputError):
+            raise cause from error
+        if isinstance(cause, TypeError | ValueError | MisconfigurationException | RuntimeError):
+            raise InputError(f"{place}: {_one_line(cause)}; see what `--cfg job` prints for {place}") from error
+        raise
+
+
+def _make_all(nodes: DictConfig | None, place: str) -> list[Any]:
+    """The objects of a group of nodes; null entries are left out."""
+    return [make(node, f"{place}.{name!s}") for name, node in (nodes or {}).items() if node is not None]
+
+
+def check_types(node: DictConfig, place: str) -> None:
+    """InputError where an option's value is not of the type that its target's signature names (plain types only)."""
+    target = hydra.utils.get_object(node._target_)
+    function = target.__init__ if inspect.isclass(target) else target
+    hints = typing.get_type_hints(function)
+    for name, value in node.items():
+        hint = hints.get(str(name))
+        if hint is None or not _is_plain(hint):
+            continue
+        value = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        try:
+            TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+        except ValidationError:
+            wanted = hint.__name__ if inspect.isclass(hint) else str(hint).replace("typing.", "")
+            raise InputError(f"{place}.{name!s}={value!r}: expected {wanted}; correct it on the command line") from None
+
+
+def _is_plain(hint: Any) -> bool:
+    """Whether a type hint is made of numbers, text, None, literals and sequences of them."""
+    if hint in PLAIN or typing.get_origin(hint) is typing.Literal:
+        return True
+    if typing.get_origin(hint) in (
+        typing.Union,
+        types.UnionType,
+        list,
+        tuple,
+        Sequence,
+        typing.get_origin(Sequence[int]),
+    ):
+        return all(_is_plain(part) for part in typing.get_args(hint) if part is not Ellipsis)
+    return False
+
+
+def _refuse_settings_that_fail_late(config: DictConfig, net: nn.Module, optimizer: Any) -> None:
+    """InputError now for what would otherwise surface after the data has been read."""
+    try:
+        optimizer(net.parameters())
+    except (TypeError, ValueError) as error:
+        raise InputError(f"optimizer: {_one_line(error)}; see what `--cfg job` prints for optimizer") from error
+    if config.trainer.max_epochs is not None and config.trainer.max_epochs < 1:
+        raise InputError(f"trainer.max_epochs={config.trainer.max_epochs}: expected 1 or more")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

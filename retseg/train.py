@@ -1,0 +1,65 @@
+"""`python -m retseg.train`: compose a configuration with Hydra and train. Heavy imports wait for the task itself."""
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import hydra
+from omegaconf import DictConfig
+
+from retseg.commands.config_errors import explain_config_error
+from retseg.errors import InputError
+
+
+def config_dir() -> Path:
+    """conf/ beside the package in a checkout, inside it where retseg is installed."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "conf"
+
+
+@hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")
+def run(config: DictConfig) -> float:
+    """One job: train, score, draw. Gives the macro Dice of the layers on validation, for sweepers."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from retseg.commands.training import train
+
+    try:
+        return train(config)
+    except InputError as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN or config.show_traceback:
+            raise  # a sweep goes on with its other jobs
+        _leave(str(error))
+
+
+def main() -> None:
+    """Run Hydra; a wrong option or input is one line and exit code 2, with --debug a traceback."""
+    debug = "--debug" in sys.argv
+    sys.argv = ["show_traceback=true" if argument == "--debug" else argument for argument in sys.argv]
+    resumed = [argument.removeprefix("resume=") for argument in sys.argv if argument.startswith("resume=")]
+    if resumed and resumed[-1] not in ("", "null"):
+        # The folder that a run goes on in is the one that it began in.
+        sys.argv.append(f"hydra.run.dir='{resumed[-1]}'")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's own printer
+    try:
+        run()
+    except InputError as error:
+        if debug:
+            raise
+        _leave(str(error))
+    except Exception as error:
+        line = explain_config_error(error, config_dir(), sys.argv[1:])
+        if debug or line is None:
+            raise
+        _leave(line)
+
+
+def _leave(line: str) -> NoReturn:
+    sys.stderr.write(f"retseg: {line}\n")
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Batches of B-scans for a trainer: which scans train and validate, in which order, from which source."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lightning import LightningDataModule
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler
+
+from retseg.data.dataset import Batch, BScanDataset, Item, collate
+from retseg.data.source import ScanSource
+from retseg.data.splits import Split, Splitter
+from retseg.data.transforms import Crop
+from retseg.errors import InputError
+
+
+class ResumableLoader(DataLoader[Item]):
+    """A loader that goes on in the middle of an epoch: its state is the number of batches handed out."""
+
+    _done = 0
+    _skip = 0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # DataLoader names its own iterator class
+        """Batches of an epoch; the first epoch after `load_state_dict` starts behind those already handed out."""
+        skip, self._skip = self._skip, 0
+        self._done = skip
+        for number, batch in enumerate(super().__iter__()):
+            if number >= skip:
+                self._done += 1
+                yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Batches handed out in this epoch, 0 when it is over."""
+        return {"done": self._done % len(self)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Start the next epoch behind the batches of a saved state."""
+        self._skip = state["done"]
+
+
+class OctDataModule(LightningDataModule):
+    """Batches of `source`, split by `split`, cropped by `crop`, resized to `size` (H, W).
+
+    size None keeps every scan as it is; scans of unlike size in a batch are padded, the padding not annotated.
+    The training order is a permutation drawn from (seed, epoch) alone, whatever the number of workers.
+    """
+
+    def __init__(
+        self,
+        source: ScanSource,
+        split: Splitter,
+        batch_size: int = 32,
+        size: tuple[int, int] | None = (256, 256),
+        crop: Crop | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+        cache: bool = True,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise InputError(f"data.batch_size: {batch_size}, expected 1 or more")
+        if num_workers < 0:
+            raise InputError(f"data.num_workers: {num_workers}, expected 0 or more")
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise InputError(f"data.size: {list(size)}, expected two numbers of pixels, height and width, or null")
+        self.source, self.batch_size, self.num_workers, self.seed = source, batch_size, num_workers, seed
+        self.split: Split = split(source.keys)
+        image_size = None if size is None else (size[0], size[1])
+        self.train_dataset = BScanDataset(source, self.split.train, image_size, crop, cache)
+        self.val_dataset = BScanDataset(source, self.split.val, image_size, crop, cache)
+
+    def read_all(self, advance: Callable[[str], None] = lambda _: None) -> None:
+        """Read and check every scan before the first step; `advance(name)` is told after each."""
+        for dataset in (self.train_dataset, self.val_dataset):
+            for index, key in enumerate(dataset.keys):
+                dataset[index]
+                advance(key.name)
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Shuffled batches of the training scans."""
+        sampler = DistributedSampler(
+            self.train_dataset, num_replicas=self._world_size, rank=self._rank, shuffle=True, seed=self.seed
+        )
+        return ResumableLoader(self.train_dataset, sampler=sampler, **self._loader_settings)
+
+    def val_dataloader(self) -> DataLoader[Item]:
+        """Batches of the validation scans in their order; under several devices no scan comes twice."""
+        sampler: UnrepeatedDistributedSampler = UnrepeatedDistributedSampler(
+            self.val_dataset, num_replicas=self._world_size, rank=self._rank, shuffle=False
+        )
+        return DataLoader(self.val_dataset, sampler=sampler, **self._loader_settings)
+
+    @property
+    def _loader_settings(self) -> dict[str, Any]:
+        return {
+            "batch_size": self.batch_size,
+            "collate_fn": collate,
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
+        }
+
+    @property
+    def _world_size(self) -> int:
+        return self.trainer.world_size if self.trainer else 1
+
+    @property
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self.trainer else 0

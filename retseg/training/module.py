@@ -1,0 +1,123 @@
+"""What a training step does with a network. It computes and logs numbers; callbacks draw."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from retseg.anatomy import CLASS_NAMES
+from retseg.data.dataset import Batch
+from retseg.errors import InputError
+from retseg.metrics.overlap import OverlapScores
+from retseg.training.schedules import Schedule
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+class SegmentationModule(LightningModule):
+    """Trains `net` (logits (N, C, H, W) from images (N, 1, H, W)) with `loss(logits, mask)`.
+
+    Logs once an epoch, for stages train and val: <stage>/loss, the mean over the stage's scans of their batch's loss;
+    <stage>/{accuracy,dice_micro_soft,iou_micro_soft,dice_macro_8,...} and <stage>_class/{dice,iou,accuracy}/<class>,
+    see `OverlapScores`. Training scores are of the weights as they were at each step.
+    Every step starts from random state of its own, seeded by (seed, epoch, step), so that a resumed run draws what an
+    undisturbed one would have drawn.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: nn.Module,
+        optimizer: MakeOptimizer,
+        schedule: Schedule | None = None,
+        class_names: Sequence[str] = CLASS_NAMES,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.net, self.loss, self.seed = net, loss, seed
+        self.class_names = tuple(class_names)
+        self._make_optimizer, self._schedule = optimizer, schedule
+        self._plateau: ReduceLROnPlateau | None = None
+        self._plateau_state: dict[str, Any] | None = None
+        self.train_scores = OverlapScores(self.class_names)
+        self.val_scores = OverlapScores(self.class_names)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, C, H, W)."""
+        logits: Tensor = self.net(image)
+        return logits
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed this step."""
+        torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx, self.global_rank)) % 2**63)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Scalar loss of a batch."""
+        loss = self._step("train", self.train_scores, batch)
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"epoch {self.current_epoch}, batch {batch_idx}: loss {float(loss)} on {', '.join(batch['name'])}; "
+                "lower optimizer.lr, or look at these scans"
+            )
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add a batch to the validation scores."""
+        self._step("val", self.val_scores, batch)
+
+    def _step(self, stage: str, scores: OverlapScores, batch: Batch) -> Tensor:
+        logits = self(batch["image"])
+        loss: Tensor = self.loss(logits, batch["mask"])
+        scores.update(logits.detach(), batch["mask"])
+        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["name"]), sync_dist=True)
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the training scores."""
+        self._log_scores("train", self.train_scores)
+        self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation scores; step the plateau scheduler.
+
+        Lightning would step it after the checkpoint is written: a resumed run would then be one step behind.
+        """
+        self._log_scores("val", self.val_scores)
+        if (
+            self._plateau is not None
+            and self.trainer.state.fn == TrainerFn.FITTING
+            and not self.trainer.sanity_checking
+        ):
+            self._plateau.step(self.trainer.callback_metrics["val/loss"].item())
+
+    def _log_scores(self, stage: str, scores: OverlapScores) -> None:
+        for name, value in scores.compute().items():
+            self.log(f"{stage}_class/{name}" if "/" in name else f"{stage}/{name}", value.float())
+        scores.reset()
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, with its schedule."""
+        optimizer = self._make_optimizer(self.net.parameters())
+        if self._schedule is None:
+            return optimizer
+        scheduler: LRScheduler = self._schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        if isinstance(scheduler, ReduceLROnPlateau):
+            self._plateau = scheduler
+            if self._plateau_state is not None:
+                scheduler.load_state_dict(self._plateau_state)
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the plateau scheduler, which Lightning does not know of."""
+        if self._plateau is not None:
+            checkpoint["plateau"] = self._plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember where the plateau scheduler was: it is made after this."""
+        self._plateau_state = checkpoint.get("plateau")
