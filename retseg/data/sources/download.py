@@ -6,9 +6,12 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pooch
+from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from retseg.data.sources.safe_hdf5 import one_line
@@ -29,7 +32,7 @@ class _Bar:
 
     def __init__(self, what: str) -> None:
         columns = ("[progress.description]{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        self._progress = Progress(*columns, TimeRemainingColumn())
+        self._progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
         self._task = self._progress.add_task(what, total=None)
         self.total = 0
 
@@ -67,14 +70,19 @@ def download_duke(root: Path, url: str = DUKE_URL, sha256: str | None = None, pr
 def _fetch(url: str, scratch: Path, progress: bool) -> Path:
     """The archive in scratch. InputError without a network, on an HTTP error, or where a web page came instead."""
     bar = _Bar(_ARCHIVE) if progress else None
-    downloader = pooch.HTTPDownloader(progressbar=bar or False, chunk_size=2**16, timeout=TIMEOUT_S)
-    try:
-        downloader(url, str(scratch / _ARCHIVE), None)
-    except (OSError, ValueError) as error:  # every error of requests is one of the two
-        raise InputError(f"{url}: download failed ({one_line(error)}); {_by_hand()}") from error
-    finally:
+    with ExitStack() as opened:
+
+        def close_later(response: Any, **_: Any) -> None:
+            opened.callback(response.close)  # pooch leaves it open where the server says no
+
+        hooks = {"response": close_later}
+        downloader = pooch.HTTPDownloader(progressbar=bar or False, chunk_size=2**16, timeout=TIMEOUT_S, hooks=hooks)
         if bar:
-            bar.close()
+            opened.callback(bar.close)
+        try:
+            downloader(url, str(scratch / _ARCHIVE), None)
+        except (OSError, ValueError) as error:  # every error of requests is one of the two
+            raise InputError(f"{url}: download failed ({one_line(error)}); {_by_hand()}") from error
     archive = scratch / _ARCHIVE
     with archive.open("rb") as file:
         head = file.read(512).lstrip().lower()
