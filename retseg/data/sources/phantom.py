@@ -72,12 +72,12 @@ class PhantomSource:
         spacing_um: Sequence[float] | None = None,
         bscan_spacing_um: float = 492.0,
     ) -> None:
-        _check_range("num_subjects", num_subjects, 1, 99)
-        _check_range("bscans_per_subject", bscans_per_subject, 1, 100)
-        _check_range("height", height, SMALLEST_SHAPE[0], 4096)
-        _check_range("width", width, SMALLEST_SHAPE[1], 4096)
-        _check_range("seed", seed, 0, LARGEST_VALUE)
-        _check_range("num_graders", num_graders, 1, 2)
+        _check_whole("num_subjects", num_subjects, 1, 99)
+        _check_whole("bscans_per_subject", bscans_per_subject, 1, 100)
+        _check_whole("height", height, SMALLEST_SHAPE[0], 4096)
+        _check_whole("width", width, SMALLEST_SHAPE[1], 4096)
+        _check_whole("seed", seed, 0, LARGEST_VALUE)
+        _check_whole("num_graders", num_graders, 1, 2)
         _check_range("bscan_spacing_um", bscan_spacing_um, 1, 10_000)
         if spacing_um is None:
             spacing_um = (DUKE_AXIAL_UM * 216 / height, DUKE_LATERAL_UM * 500 / width)
@@ -171,6 +171,13 @@ class PhantomSource:
         return _Retina(
             moved_within_bounds(retina.surface_rows, moves), (upper + shrinkage, lower - shrinkage), retina.lesions
         )
+
+
+def _check_whole(name: str, value: int, low: int, high: int) -> None:
+    """Refuse an option that is not a whole number in its range."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"phantom: {name} is {value!r}, expected a whole number of {low} to {high}")
+    _check_range(name, value, low, high)
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
