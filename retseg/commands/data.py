@@ -71,7 +71,7 @@ def convert(
         paths = write_hdf5(scans, output, lambda done, _: progress.update(task, completed=done), overwrite)
     num_mb = sum(path.stat().st_size for path in paths) / 1e6
     typer.echo(
-        f"{output}: {len(scans.keys)} B-scans of {len(paths)} subjects, {num_mb:.1f} MB, "
+        f"{output}: {len(scans.keys)} B-scans in {len(paths)} files, {num_mb:.1f} MB, "
         f"{time.monotonic() - start_s:.1f} s ({scans.name}, labels {scans.label_origin})"
     )
     for notice in scans.notices:

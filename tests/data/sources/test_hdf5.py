@@ -367,3 +367,10 @@ def test_format_is_written_down(subject_file):
     assert about["surface_names"][0] == "ILM"
     assert about["class_names"][1] == "NFL"
     assert about["source_name"] == "hand-made"
+
+
+def test_folder_in_place_of_a_file_is_never_replaced(tmp_path):
+    (tmp_path / "s01.h5").mkdir()
+    with pytest.raises(InputError, match=r"s01.h5: cannot be written .*choose a folder with room"):
+        convert(Scans([scan()]), tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["s01.h5"]

@@ -1,0 +1,123 @@
+"""`retseg data` as it is typed, in a process of its own where the exit code counts."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from retseg import __version__
+from retseg.__main__ import app, main
+from retseg.data.sources.download import DUKE_PAGE
+from retseg.data.sources.hdf5 import Hdf5Source
+from retseg.data.sources.paper_arrays import PaperArraysSource
+
+
+@pytest.fixture
+def arrays(tmp_path) -> Path:
+    """A folder with the first 22 scans of the paper's arrays, 4 x 6 pixels."""
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    images = np.broadcast_to(np.arange(24).reshape(4, 6), (22, 4, 6))
+    np.save(folder / "resized_images.npy", images)
+    np.save(folder / "resized_labeledimages.npy", images % 8)
+    return folder
+
+
+def retseg(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of `retseg ARGUMENTS`."""
+    monkeypatch.setattr(sys, "argv", ["retseg", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    captured = capsys.readouterr()
+    return left.value.code or 0, captured.out, captured.err
+
+
+def test_convert_says_what_it_did(monkeypatch, capsys, tmp_path, arrays):
+    out = tmp_path / "h5"
+    options = ("--source", "paper_arrays", "--root", arrays, "-o", out, "--label-origin", "silver")
+    code, said, errors = retseg(monkeypatch, capsys, "data", "convert", *options)
+    assert (code, errors) == (0, "")
+    first, *notes = said.splitlines()
+    assert first.startswith(f"{out}: 22 B-scans in 2 files, 0.0 MB, ")
+    assert first.endswith("(Duke DME (the paper's arrays), labels silver)")
+    assert notes == [f"note: {arrays}: arrays (22, 4, 6), the paper's are (220, 216, 500); pixel size unknown"]
+    assert Hdf5Source(out).keys == PaperArraysSource(arrays).keys
+    assert Hdf5Source(out).label_origin == "silver"
+
+
+def test_convert_makes_up_a_phantom(monkeypatch, capsys, tmp_path):
+    options = ("--source", "phantom", "--num-subjects", 1, "--seed", 3, "-o", tmp_path)
+    code, said, _ = retseg(monkeypatch, capsys, "data", "convert", *options)
+    assert code == 0
+    assert "11 B-scans in 1 files" in said
+    assert "(phantom, labels exact)" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["s01.h5"]
+
+
+def test_convert_overwrites_when_told(monkeypatch, capsys, tmp_path, arrays):
+    options = ("data", "convert", "--source", "paper_arrays", "--root", arrays, "-o", tmp_path / "h5")
+    assert retseg(monkeypatch, capsys, *options)[0] == 0
+    code, said, errors = retseg(monkeypatch, capsys, *options)
+    assert (code, said) == (2, "")
+    assert errors.splitlines() == [
+        f"retseg: {tmp_path / 'h5' / 's01.h5'}: is there already; choose an empty folder, or say --overwrite"
+    ]
+    assert retseg(monkeypatch, capsys, *options, "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--source", "duke"), "--source duke needs --root, the folder that holds the scans"),
+        (("--source", "phantom", "--strict"), "--strict does not fit --source phantom; leave it out"),
+        (("--source", "hdf5", "--label-origin", "x"), "--label-origin does not fit --source hdf5; leave it out"),
+    ],
+)
+def test_options_that_do_not_fit(monkeypatch, capsys, tmp_path, options, said):
+    code, _, errors = retseg(monkeypatch, capsys, "data", "convert", *options, "-o", tmp_path / "h5")
+    assert (code, errors) == (2, f"retseg: {said}\n")
+    assert not (tmp_path / "h5").exists()
+
+
+def test_download_without_a_network_is_one_line(monkeypatch, capsys, tmp_path):
+    code, _, errors = retseg(
+        monkeypatch, capsys, "data", "download", tmp_path, "-q", "--url", "http://127.0.0.1:1/a.zip"
+    )
+    assert code == 2
+    assert errors.count("\n") == 1
+    assert errors.startswith("retseg: http://127.0.0.1:1/a.zip: download failed (")
+    assert DUKE_PAGE in errors
+
+
+def test_wrong_input_leaves_with_2_and_debug_shows_the_traceback(tmp_path):
+    command = ["data", "convert", "--source", "duke", "--root", str(tmp_path / "gone"), "-o", str(tmp_path)]
+
+    def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", "retseg", *arguments], capture_output=True, text=True, check=False)
+
+    short, long = typed(*command), typed("--debug", *command)
+    assert short.returncode == 2
+    assert short.stderr.startswith(f"retseg: {tmp_path / 'gone'}: no such folder; get the files from")
+    assert short.stderr.count("\n") == 1
+    assert "Traceback" in long.stderr
+    assert long.returncode == 1
+
+
+def test_version_and_help(monkeypatch, capsys):
+    assert retseg(monkeypatch, capsys, "--version")[:2] == (0, f"retseg {__version__}\n")
+    for command in ("convert", "download"):
+        result = CliRunner().invoke(app, ["data", command, "--help"], env={"COLUMNS": "200"})
+        assert result.exit_code == 0
+        assert f"retseg data {command} " in result.stdout.split("In use:")[1]
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from typer.testing import CliRunner; from retseg.__main__ import app; "
+        "assert CliRunner().invoke(app, ['data', 'convert', '--help']).exit_code == 0; "
+        "print(*sorted({'torch', 'lightning', 'numpy', 'scipy', 'h5py', 'pooch', 'hydra'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
