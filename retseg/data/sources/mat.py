@@ -1,5 +1,11 @@
-"""Numeric arrays of a MATLAB file, v5 (scipy) or v7.3 (an HDF5 file, axes reversed), in MATLAB's axis order."""
+"""Numeric arrays of a MATLAB file, v5 (scipy) or v7.3 (an HDF5 file, axes reversed), in MATLAB's axis order.
 
+What a v5 file declares is read here and not by `scipy.io.whosmat`, which inflates 128 kB of each variable for it and
+does not say how many bytes its values claim. Layout: MathWorks, "MAT-File Format", chapter 1, level 5.
+"""
+
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +20,27 @@ from retseg.errors import InputError
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 BYTES_PER_VALUE = {
-    "double": 8, "single": 4, "int64": 8, "uint64": 8, "int32": 4, "uint32": 4,
-    "int16": 2, "uint16": 2, "int8": 1, "uint8": 1, "logical": 1,
+    "double": 8, "single": 4, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2,
+    "int32": 4, "uint32": 4, "int64": 8, "uint64": 8, "logical": 1,
 }  # fmt: skip
-_MATLAB_CLASS = {"float64": "double", "float32": "single", "bool": "logical"}
+_HDF5_CLASS = {"float64": "double", "float32": "single", "bool": "logical"}
+_V5_CLASS = ("", "cell", "struct", "object", "char", "sparse", *list(BYTES_PER_VALUE)[:-1], "function", "opaque")
+_V5_MATRIX, _V5_COMPRESSED = 14, 15
+_V5_LOGICAL, _V5_COMPLEX = 0x200, 0x800
+_V5_HEAD_BYTES = 1024
+"""Enough of a v5 variable for its class, shape and name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """What a .mat file declares of one variable: shape in MATLAB's order, and MATLAB class ("double", "cell")."""
+    """What a .mat file declares of one variable, before its values are read.
+
+    shape: in MATLAB's order. matlab_class: "double", "cell", "complex single". num_bytes: what its values claim.
+    """
 
     shape: tuple[int, ...]
     matlab_class: str
+    num_bytes: int
 
 
 def list_variables(path: Path) -> dict[str, Variable]:
@@ -34,8 +49,8 @@ def list_variables(path: Path) -> dict[str, Variable]:
         with open_hdf5(path) as file:
             return {name: _declared(file, name, path) for name in file if not name.startswith("#")}
     try:
-        return {name: Variable(tuple(shape), kind) for name, shape, kind in scipy.io.whosmat(path, appendmat=False)}
-    except Exception as error:  # scipy's parser raises whatever a damaged byte leads it to
+        return _list_v5(path)
+    except (ValueError, IndexError, struct.error, zlib.error) as error:
         raise _damaged(path, error) from error
 
 
@@ -46,11 +61,10 @@ def check_variable(path: Path, variables: dict[str, Variable], name: str, num_ax
     variable = variables[name]
     if variable.matlab_class not in BYTES_PER_VALUE:
         raise InputError(f"{path}: {name} is of class {variable.matlab_class}, expected a numeric array")
-    if len(variable.shape) != num_axes or 0 in variable.shape:
+    if len(variable.shape) != num_axes or min(variable.shape) < 1:
         raise InputError(f"{path}: {name} has the shape {variable.shape}, expected {num_axes} axes, none of them empty")
-    num_bytes = int(np.prod(variable.shape, dtype=object)) * BYTES_PER_VALUE[variable.matlab_class]
-    if num_bytes > MAX_BYTES:
-        raise InputError(f"{path}: {name} declares {num_bytes} bytes, expected at most {MAX_BYTES}; refused")
+    if variable.num_bytes > MAX_BYTES:
+        raise InputError(f"{path}: {name} declares {variable.num_bytes} bytes, expected at most {MAX_BYTES}; refused")
     return variable.shape
 
 
@@ -85,15 +99,70 @@ def _is_v73(path: Path) -> bool:
     return HDF5_SIGNATURE in (head[:8], head[512:])
 
 
+def _list_v5(path: Path) -> dict[str, Variable]:
+    """The variables of a v5 file, from the head of each."""
+    variables: dict[str, Variable] = {}
+    num_file_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        order = {b"IM": "<", b"MI": ">"}.get(file.read(128)[126:])
+        if order is None:
+            raise ValueError("no MATLAB header")
+        while tag := file.read(8):
+            kind, num_bytes = struct.unpack(f"{order}II", tag)
+            end = file.tell() + num_bytes
+            if end > num_file_bytes:
+                raise ValueError(f"ends at byte {num_file_bytes} in the middle of a variable that ends at {end}")
+            head = file.read(min(num_bytes, _V5_HEAD_BYTES))
+            if kind == _V5_COMPRESSED:
+                head = zlib.decompressobj().decompress(head, _V5_HEAD_BYTES)
+                kind, _ = struct.unpack(f"{order}II", head[:8])
+                head = head[8:]
+            if kind != _V5_MATRIX:
+                raise ValueError(f"an element of type {kind} in place of a variable")
+            name, variable = _read_v5_head(head, order)
+            variables[name] = variable
+            file.seek(end)
+    return variables
+
+
+def _read_v5_head(head: bytes, order: str) -> tuple[str, Variable]:
+    """Name and declaration of one v5 variable from its first bytes."""
+    (flags,) = struct.unpack_from(f"{order}I", head, 8)
+    matlab_class = _V5_CLASS[flags & 0xFF]
+    shape: tuple[int, ...] = ()
+    at = 16
+    if matlab_class != "opaque":
+        num_bytes, start, at = _v5_element(head, at, order)
+        shape = struct.unpack_from(f"{order}{num_bytes // 4}i", head, start)
+    num_bytes, start, at = _v5_element(head, at, order)
+    name = head[start : start + num_bytes].decode("latin-1")
+    num_bytes = 0
+    if matlab_class in BYTES_PER_VALUE:
+        # Values may be stored in a smaller type than their class: the larger of the two is what reading takes.
+        num_bytes, *_ = _v5_element(head, at, order)
+        num_bytes = max(num_bytes, int(np.prod(shape, dtype=object)) * BYTES_PER_VALUE[matlab_class])
+        matlab_class = "logical" if flags & _V5_LOGICAL else matlab_class
+        matlab_class = f"complex {matlab_class}" if flags & _V5_COMPLEX else matlab_class
+    return name, Variable(shape, matlab_class, num_bytes)
+
+
+def _v5_element(head: bytes, at: int, order: str) -> tuple[int, int, int]:
+    """Of the element at a place: its bytes, where they start, and where the next one does. Up to 4 sit in the tag."""
+    kind, num_bytes = struct.unpack_from(f"{order}II", head, at)
+    if kind >> 16:
+        return kind >> 16, at + 4, at + 8
+    return num_bytes, at + 8, at + 8 + num_bytes + -num_bytes % 8
+
+
 def _declared(file: Any, name: str, path: Path) -> Variable:
     """Shape and class of a variable of a v7.3 file. Links are refused before anything follows them."""
     if has_hard_link(file, name) and isinstance(file[name], h5py.Group):
-        return Variable((), "struct")
+        return Variable((), "struct", 0)
     dataset = checked_dataset(file, name, path, max_bytes=2**63)
     matlab_class = dataset.attrs.get("MATLAB_class", dataset.dtype.name)
     matlab_class = matlab_class.decode() if isinstance(matlab_class, bytes) else str(matlab_class)
     shape = () if dataset.attrs.get("MATLAB_empty", 0) else tuple(dataset.shape[::-1])
-    return Variable(shape, _MATLAB_CLASS.get(matlab_class, matlab_class))
+    return Variable(shape, _HDF5_CLASS.get(matlab_class, matlab_class), int(dataset.nbytes))
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

@@ -279,7 +279,7 @@ def _cells() -> np.ndarray:
         ({"images": {"pixels": 1.0}}, "images is of class struct"),
         ({"images": np.ones((24, 40))}, "images has the shape \\(24, 40\\), expected 3 axes"),
         ({"images": np.ones((24, 0, 7))}, "images has the shape \\(24, 0, 7\\), expected 3 axes, none of them empty"),
-        ({"manualLayers1": np.ones((8, 40, 7), complex)}, "manualLayers1 is of type complex128, expected real numbers"),
+        ({"manualLayers1": np.ones((8, 40, 7), complex)}, "manualLayers1 is of class complex double, expected"),
         (
             {"manualLayers1": np.ones((8, 41, 7))},
             "manualLayers1 has the shape \\(8, 41, 7\\), images \\(24, 40, 7\\); expected \\(8, 40, 7\\)",
