@@ -47,18 +47,18 @@ def predictions(pictures: Sequence[ScanPicture], caption: str = "") -> Figure:
     aspect = pictures[0].image.shape[0] / pictures[0].image.shape[1]
     figure = Figure(figsize=(12, 1.0 + 2.9 * max(aspect, 0.4) * len(pictures)), layout="constrained")
     axes = figure.subplots(len(pictures), 4, squeeze=False)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title)
     for row, picture in zip(axes, pictures, strict=True):
         wrong = (picture.prediction != picture.truth) & (picture.truth != IGNORE)
         errors = np.repeat(np.clip(picture.image, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
         errors[wrong] = WRONG_COLOUR
         shown = (picture.image, colour_mask(picture.truth), colour_mask(picture.prediction), errors)
         share = wrong.sum() / max((picture.truth != IGNORE).sum(), 1)
-        for axis, panel, title in zip(row, shown, titles, strict=True):
+        for axis, panel in zip(row, shown, strict=True):
             axis.imshow(panel, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             axis.set_xticks([])
             axis.set_yticks([])
-            if row is axes[0]:
-                axis.set_title(title)
         row[0].set_ylabel(picture.name)
         row[3].set_xlabel(f"{100 * share:.1f} % of annotated pixels", fontsize=8)
     figure.legend(handles=class_legend(), loc="outside lower center", ncols=9, fontsize=8, frameon=False)
