@@ -75,7 +75,7 @@ def _resize_rows(surface_rows: Array, old: tuple[int, int], new: tuple[int, int]
     # A weight of exactly 0 must not let a nan through.
     from_left = np.where(share < 1, (1 - share) * surface_rows[:, left], 0)
     from_right = np.where(share > 0, share * surface_rows[:, right], 0)
-    rows = (from_left + from_right + 0.5) * old[0] / new[0] - 0.5
+    rows = (from_left + from_right + 0.5) * new[0] / old[0] - 0.5
     return rows.astype(np.float32)
 
 
