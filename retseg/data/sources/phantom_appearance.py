@@ -38,8 +38,8 @@ FLUID_LEVEL = 47.0
 CHOROID_DEPTH_UM = np.array([0, 5, 10, 20, 30, 45, 60, 80, 110]) * DUKE_AXIAL_UM
 CHOROID_LEVELS = np.array([100, 89, 81, 69, 58, 48, 39, 31, 25], dtype=np.float32)
 
-GAIN_SD = 0.13
-LAYER_GAIN_SD = 0.07
+GAIN_SD = 0.135
+LAYER_GAIN_SD = 0.04
 SPECKLE_SD = (0.115, 0.15)
 VITREOUS_SD = 0.34
 ZERO_SHARE = 0.14
@@ -59,7 +59,7 @@ def render(
     brightness = layer_brightness(rng, grid, surface_rows)
     clean = paint_brightness(grid, surface_rows, brightness)
     onl_level = np.median(brightness[5])  # fluid is darker than the darkest layer
-    fluid_level = min(FLUID_LEVEL * np.exp(0.1 * rng.standard_normal()), 0.88 * onl_level)
+    fluid_level = min(FLUID_LEVEL * np.exp(0.1 * rng.standard_normal()), 0.85 * onl_level)
     wall = 1.5 * DUKE_AXIAL_UM / grid.axial_um
     for upper, lower in zip(*fluid_rows, strict=True):
         is_fluid = lower - upper > 0.5
