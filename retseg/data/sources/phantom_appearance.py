@@ -3,12 +3,12 @@
 Brightness is in gray levels 0..255 of the Duke DME scans, whose 110 annotated B-scans gave every figure here.
 """
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import correlate1d, gaussian_filter, gaussian_filter1d
-from scipy.special import ndtri
 
 from retseg.data.sources.phantom_anatomy import DUKE_AXIAL_UM, Grid, smooth_noise
 from retseg.data.sources.phantom_lesions import Blob, Lesions
@@ -187,6 +187,6 @@ def with_noise(rng: np.random.Generator, clean: Array) -> Array:
     image = clean * np.clip(1 + relative_sd * noise, 0.05, None)
 
     holes = speckle(rng, shape, np.array([0.5, 1.0, 0.5]), np.array([0.3, 1.0, 0.3]))
-    is_zero = holes < ndtri(ZERO_SHARE) - 0.2 * np.clip(clean - VITREOUS_LEVEL, 0, None)
+    is_zero = holes < NormalDist().inv_cdf(ZERO_SHARE) - 0.2 * np.clip(clean - VITREOUS_LEVEL, 0, None)
     gain = np.exp(GAIN_SD * rng.standard_normal())
     return np.where(is_zero, 0, np.clip(np.rint(image * gain), 1, 255)).astype(np.uint8)
