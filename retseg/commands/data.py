@@ -69,13 +69,7 @@ def convert(
     with Progress(console=bar, disable=not bar.is_terminal) as progress:  # its default columns end with the time left
         task = progress.add_task("B-scans", total=len(scans.keys))
         paths = write_hdf5(scans, output, lambda done, _: progress.update(task, completed=done), overwrite)
-    num_mb = sum(path.stat().st_size for path in paths) / 1e6
-    typer.echo(
-        f"{output}: {len(scans.keys)} B-scans in {len(paths)} files, {num_mb:.1f} MB, "
-        f"{time.monotonic() - start_s:.1f} s ({scans.name}, labels {scans.label_origin})"
-    )
-    for notice in scans.notices:
-        typer.echo(f"note: {notice}")
+    _report(output, scans, paths, time.monotonic() - start_s)
 
 
 @app.command()
@@ -99,6 +93,15 @@ def download(
     typer.echo(
         f"{root}: {len(names)} new file(s){': ' if names else ', those there stay as they are'}{', '.join(names)}"
     )
+
+
+def _report(output: Path, scans: "ScanSource", paths: tuple[Path, ...], seconds: float) -> None:
+    """What was written, and what the source had to say."""
+    num_mb = sum(path.stat().st_size for path in paths) / 1e6
+    origin = f"({scans.name}, labels {scans.label_origin})"
+    typer.echo(f"{output}: {len(scans.keys)} B-scans in {len(paths)} files, {num_mb:.1f} MB, {seconds:.1f} s {origin}")
+    for notice in scans.notices:
+        typer.echo(f"note: {notice}")
 
 
 def _open_source(source: SourceName, options: dict[str, Any]) -> "ScanSource":

@@ -155,16 +155,14 @@ class _Writer:
         self._file, self._path = file, path
         self._rows: list[tuple[Any, ...]] = []
         self._spacing_sources: dict[str, int] = {}
-        self._last: tuple[str, Array, int] | None = None
+        self._last: tuple[Array | None, int] = (None, -1)
 
     def add(self, scan: BScan) -> None:
-        """Append a B-scan. Pixels equal to those of the same B-scan by the grader before are not stored again."""
-        last = self._last
-        if last and last[0] == scan.key.scan_name and np.array_equal(last[1], scan.image):
-            image = last[2]
-        else:
+        """Append a B-scan. Pixels equal to those of the one before (by another grader) are not stored again."""
+        last_image, image = self._last
+        if last_image is None or last_image.dtype != scan.image.dtype or not np.array_equal(last_image, scan.image):
             image = self._append("images", scan.image, scan.key)
-        self._last = (scan.key.scan_name, scan.image, image)
+        self._last = (scan.image, image)
         labels = (("surface_rows", scan.surface_rows), ("masks", scan.mask), ("fluids", scan.fluid))
         places = [-1 if array is None else self._append(stack, array, scan.key) for stack, array in labels]
         axial_um, lateral_um = (np.nan if um is None else um for um in (scan.spacing.axial_um, scan.spacing.lateral_um))

@@ -158,6 +158,11 @@ def test_bscans_of_one_subject_share_size_and_type(tmp_path, image):
     assert not list(tmp_path.iterdir())
 
 
+def test_equal_pixels_of_another_type_are_not_shared(tmp_path):
+    with pytest.raises(InputError, match=r"^s01_b03_g2: images \(12, 20\) float32, the subject's first has"):
+        convert(Scans([scan(), scan(grader=2, image=scan().image.astype(np.float32))]), tmp_path)
+
+
 def test_subject_that_is_no_file_name(tmp_path):
     with pytest.raises(InputError, match=r"subject '../s01': expected letters"):
         convert(Scans([scan("../s01")]), tmp_path / "h5")
