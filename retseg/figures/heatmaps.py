@@ -24,7 +24,7 @@ Colormap = Literal["inferno", "viridis", "jet", "hot"]
 
 _CELL_IN, _GAP_IN, _MARGIN_IN = 1.5, 0.08, 0.25
 _HEADING_IN, _FOOT_IN = 0.30, 0.26  # above and below the pictures of a row
-_TOP_IN, _BAR_IN = 0.95, 0.95  # title with the class names; the colour bar's column
+_TOP_IN, _BAR_IN = 0.95, 1.15  # title with the class names; the colour bar's column
 _LINE_IN = 0.19  # of the caption
 _FAINTEST, _STRONGEST = 0.25, 0.75  # opacity at heat 0 and 1: the scan stays visible under both
 
@@ -152,8 +152,8 @@ def _draw_bar(axes: Axes, heat_colours: ListedColormap) -> None:
     """Colour bar over mid-gray, as the colours look on a scan."""
     axes.set_facecolor("0.5")
     bar = axes.figure.colorbar(ScalarMappable(Normalize(0, 1), heat_colours), cax=axes)
-    bar.set_label("heat, relative to each map", fontsize=11)
-    bar.set_ticks([0, 0.25, 0.5, 0.75, 1])
+    bar.set_label("heat, relative\nto each map", fontsize=11)
+    bar.set_ticks([0, 0.5, 1])
     bar.ax.tick_params(labelsize=10)
 
 
