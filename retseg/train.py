@@ -35,25 +35,34 @@ def run(config: DictConfig) -> float:
 
 
 def main() -> None:
-    """Run Hydra; a wrong option or input is one line and exit code 2, with --debug a traceback."""
+    """Train, or resume; a wrong option or input is one line and exit code 2, with --debug a traceback."""
     debug = "--debug" in sys.argv
     sys.argv = ["show_traceback=true" if argument == "--debug" else argument for argument in sys.argv]
-    resumed = [argument.removeprefix("resume=") for argument in sys.argv if argument.startswith("resume=")]
-    if resumed and resumed[-1] not in ("", "null"):
-        # The folder that a run goes on in is the one that it began in.
-        sys.argv.append(f"hydra.run.dir='{resumed[-1]}'")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's own printer
+    folders = [argument.removeprefix("resume=") for argument in sys.argv if argument.startswith("resume=")]
     try:
-        run()
+        if folders:
+            _resume(folders[-1], [argument for argument in sys.argv[1:] if not argument.startswith("resume=")])
+        else:
+            run()
     except InputError as error:
         if debug:
             raise
         _leave(str(error))
     except Exception as error:
-        line = explain_config_error(error, config_dir(), sys.argv[1:])
+        line = explain_config_error(error, config_dir())
         if debug or line is None:
             raise
         _leave(line)
+
+
+def _resume(folder: str, options: list[str]) -> None:
+    """Go on in a run folder; nothing is composed, its config.yaml is the configuration."""
+    if flags := [option for option in options if option.startswith("-")]:
+        raise InputError(f"{' '.join(flags)}: not together with resume=; give the run folder and single options alone")
+    from retseg.commands.training import resume
+
+    resume(Path(folder), options)
 
 
 def _leave(line: str) -> NoReturn:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 
-def explain_config_error(error: Exception, config_dir: Path, arguments: list[str]) -> str | None:
+def explain_config_error(error: Exception, config_dir: Path) -> str | None:
     """One line for an error of composing the configuration; None for any other error."""
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")

@@ -3,6 +3,7 @@
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,58 +25,61 @@ from retseg.training.log_figure import log_summary
 
 # Lightning tells on every start which limits are at their defaults, and tips; its warnings stay.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-# A call inside Lightning that torch has since deprecated.
-warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
-# Lightning suggests loader workers; the data is held in memory and workers make it slower (measured by `make bench`).
-warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-# Lightning would rather write metrics after 50 steps; retseg logs once an epoch.
-warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+
+EXPECTED_WARNINGS = (
+    ".*does not have many workers.*",  # the data is held in memory, workers make it slower (`make bench`)
+    r"Checkpoint directory .* exists and is not empty.*",  # a resumed run goes on in its own folder
+    r".*isinstance\(treespec, LeafSpec\).*",  # a call inside Lightning that torch has since deprecated
+)
 
 
-def train(config: DictConfig) -> float:
-    """Train, score the best checkpoint, draw. Gives the macro Dice of the layers on validation."""
+def train(config: DictConfig, checkpoint: Path | None = None) -> float:
+    """Train (on from a checkpoint), score the best one, draw. Gives the macro Dice of the layers on validation."""
     console = Console(soft_wrap=True, highlight=False)
-    checkpoint = None
-    if config.resume is not None:
-        config, checkpoint = _resumed(config)
     run_dir = Path(config.paths.run_dir)
     seed_everything(config.seed, workers=True, verbose=False)
-    try:
-        run = build_run(config)
-        _describe(console, run, run_dir)
-        _read_scans(console, run)
-        _save_inputs(run, config, run_dir)
-        run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint)
-        metrics = _score_best(console, run)
-        save_metrics(metrics, run_dir)
-        draw_figures(run.trainer, metrics, run_dir)
-        log_summary(run.trainer, {f"best/{name}": value for name, value in metrics.val.scores.items()})
-        print_summary(console, metrics, run_dir)
-        return metrics.val.scores["dice_macro_layers"]
-    except SIGTERMException:
-        raise SystemExit(143) from None
-    finally:
-        wandb_run.finish()
+    with warnings.catch_warnings():
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            return _train(console, config, run_dir, checkpoint)
+        except SIGTERMException:  # a signal before the first step, where there is nothing to save
+            raise SystemExit(143) from None
+        finally:
+            wandb_run.finish()
 
 
-def _resumed(config: DictConfig) -> tuple[DictConfig, Path]:
-    """The saved configuration of a run folder with this command line's options on top, and its last checkpoint."""
-    from hydra.core.hydra_config import HydraConfig
+def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path | None) -> float:
+    run = build_run(config)
+    _describe(console, run, run_dir)
+    _read_scans(console, run)
+    _save_inputs(run, config, run_dir)
+    run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint)
+    metrics = _score_best(console, run)
+    save_metrics(metrics, run_dir)
+    draw_figures(run.trainer, metrics, run_dir)
+    log_summary(run.trainer, {f"best/{name}": value for name, value in metrics.val.scores.items()})
+    print_summary(console, metrics, run_dir)
+    return metrics.val.scores["dice_macro_layers"]
 
-    run_dir = Path(config.resume)
-    saved = load_config(run_dir)
+
+def resume(run_dir: Path, options: Sequence[str]) -> float:
+    """Go on with a run folder: its own configuration, with options ("a.b=VALUE") on top, from its last checkpoint."""
+    config = load_config(run_dir)
     checkpoint = run_dir / "checkpoints" / "last.ckpt"
     if not checkpoint.is_file():
         raise InputError(f"{checkpoint}: no such file, nothing to resume; start the run anew without resume=")
-    for override in HydraConfig.get().overrides.task:
-        option, _, value = override.partition("=")
-        if option == "resume":
-            continue
-        if "." not in option or OmegaConf.select(saved, option, default=_MISSING) is _MISSING:
-            raise InputError(f"{override}: a resumed run keeps its {option}; only single options can be changed")
-        OmegaConf.update(saved, option, OmegaConf.create(f"value: {value}").value)
-    saved.paths.run_dir = str(run_dir)
-    return saved, checkpoint
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals or OmegaConf.select(config, name, default=_MISSING) is _MISSING:
+            raise InputError(
+                f"{option}: {run_dir / 'config.yaml'} has no such option; give single options as a.b=VALUE"
+            )
+        if OmegaConf.is_config(OmegaConf.select(config, name)):
+            raise InputError(f"{option}: a resumed run keeps its {name}; only single options can be changed")
+        OmegaConf.update(config, name, OmegaConf.create(f"value: {value}").value)
+    config.paths.run_dir = str(run_dir.resolve())
+    return train(config, checkpoint)
 
 
 _MISSING = object()

@@ -1,10 +1,11 @@
 """What a training step does with a network. It computes and logs numbers; callbacks draw."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from lightning import LightningModule
+from lightning import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -105,7 +106,7 @@ class SegmentationModule(LightningModule):
         optimizer = self._make_optimizer(self.net.parameters())
         if self._schedule is None:
             return optimizer
-        scheduler: LRScheduler = self._schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        scheduler: LRScheduler = self._schedule(optimizer, num_optimizer_steps(self.trainer))
         if isinstance(scheduler, ReduceLROnPlateau):
             self._plateau = scheduler
             if self._plateau_state is not None:
@@ -121,3 +122,17 @@ class SegmentationModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember where the plateau scheduler was: it is made after this."""
         self._plateau_state = checkpoint.get("plateau")
+
+
+def num_optimizer_steps(trainer: Trainer) -> int:
+    """Optimizer steps of a whole run.
+
+    `trainer.estimated_stepping_batches` would set up the loader that trains before a checkpoint is restored, and a run
+    resumed in mid-epoch would start that epoch anew.
+    """
+    num_batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+    limit = trainer.limit_train_batches
+    if limit is not None:
+        num_batches = min(num_batches, limit) if isinstance(limit, int) else int(num_batches * limit)
+    assert trainer.max_epochs is not None
+    return math.ceil(num_batches / trainer.accumulate_grad_batches) * trainer.max_epochs

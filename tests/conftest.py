@@ -1,0 +1,39 @@
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+TINY = (
+    "experiment=phantom",
+    "logger=csv",
+    "model.width=2",
+    "data.source.num_subjects=4",
+    "data.source.bscans_per_subject=2",
+    "data.source.height=64",
+    "data.source.width=96",
+    "data.size=[64,64]",
+    "data.batch_size=2",
+    "split.subjects=[2]",
+    "callbacks.gradcam.layers=[conv2d_19]",
+    "callbacks.gradcam.num_scans=1",
+    "trainer.max_epochs=2",
+)
+"""Options of a run of seconds: 6 scans train (3 steps an epoch), 2 validate."""
+
+
+@pytest.fixture
+def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
+    """Runs `python -m retseg.train` in this process with TINY and more options; gives the run folder."""
+
+    def run(name: str, *options: str, tiny: Sequence[str] = TINY) -> Path:
+        from retseg.train import main
+
+        run_dir = tmp_path / name
+        arguments = [*tiny, *options] + ([] if any("resume=" in o for o in options) else [f"hydra.run.dir={run_dir}"])
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["retseg.train", *arguments])
+        main()
+        return run_dir
+
+    return run
