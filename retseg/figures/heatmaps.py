@@ -66,10 +66,8 @@ def heatmaps(
     """
     if colormap not in get_args(Colormap):
         raise InputError(f"colormap: {colormap!r}, expected one of {', '.join(get_args(Colormap))}")
-    columns = 1 + len(class_names)
-    cell_height_in = _CELL_IN * image.shape[0] / image.shape[1]
-    row_in = _HEADING_IN + cell_height_in + _FOOT_IN
-    width_in = 2 * _MARGIN_IN + columns * (_CELL_IN + _GAP_IN) + _BAR_IN
+    row_in = _HEADING_IN + _cell_height_in(image) + _FOOT_IN
+    width_in = 2 * _MARGIN_IN + (1 + len(class_names)) * (_CELL_IN + _GAP_IN) + _BAR_IN
     caption = textwrap.wrap(_caption(score, divisor, rows, len(class_names)), width=int(width_in * 12))
     height_in = _TOP_IN + len(rows) * row_in + _LINE_IN * len(caption) + 2 * _MARGIN_IN
     page = _Page(Figure(figsize=(width_in, height_in)), width_in, height_in)
@@ -77,13 +75,7 @@ def heatmaps(
     heat_colours = _translucent(colormap)
     for number, row in enumerate(rows):
         assert row.normalised.shape == (len(class_names), *image.shape), (row.label, row.normalised.shape)
-        top_in = _TOP_IN + number * row_in
-        page.text(_MARGIN_IN, top_in + _HEADING_IN - 0.09, row.label, fontsize=11.5, fontweight="bold")
-        for column in range(columns):
-            left_in = _MARGIN_IN + column * (_CELL_IN + _GAP_IN)
-            axes = page.axes(left_in, top_in + _HEADING_IN, _CELL_IN, cell_height_in)
-            heat = None if column == 0 else row.normalised[column - 1]
-            _draw_cell(axes, image, heat, 0.0 if heat is None else float(row.raw_max[column - 1]), heat_colours)
+        _draw_row(page, _TOP_IN + number * row_in, image, row, heat_colours)
     _name_columns(page, ["input", *class_names], {class_id + 1: note for class_id, note in (notes or {}).items()})
     bar_left_in = width_in - _BAR_IN - _MARGIN_IN + 0.15
     bar_height_in = min(len(rows) * row_in - _HEADING_IN - _FOOT_IN, 4.5)
@@ -119,11 +111,29 @@ class _Page:
         self.figure.text(left_in / self.width_in, 1 - bottom_in / self.height_in, text, va="bottom", **style)
 
 
+def _cell_height_in(image: Array) -> float:
+    """Height of one picture on the page: pixels of image (H, W) are drawn square."""
+    height, width = image.shape
+    return float(_CELL_IN * height / width)
+
+
 def _translucent(colormap: Colormap) -> ListedColormap:
     """The colour map, fainter where there is less heat: the colour bar shows the same opacities."""
     colours = matplotlib.colormaps[colormap](np.linspace(0, 1, 256))
     colours[:, 3] = np.linspace(_FAINTEST, _STRONGEST, 256)
     return ListedColormap(colours, name=f"translucent {colormap}")
+
+
+def _draw_row(page: _Page, top_in: float, image: Array, row: HeatmapRow, heat_colours: ListedColormap) -> None:
+    """One layer: its name, the image alone, and every class's heat over the image."""
+    page.text(_MARGIN_IN, top_in + _HEADING_IN - 0.09, row.label, fontsize=11.5, fontweight="bold")
+    for column in range(1 + len(row.normalised)):
+        left_in = _MARGIN_IN + column * (_CELL_IN + _GAP_IN)
+        axes = page.axes(left_in, top_in + _HEADING_IN, _CELL_IN, _cell_height_in(image))
+        if column == 0:
+            _draw_cell(axes, image, None, 0.0, heat_colours)
+        else:
+            _draw_cell(axes, image, row.normalised[column - 1], float(row.raw_max[column - 1]), heat_colours)
 
 
 def _draw_cell(axes: Axes, image: Array, heat: Array | None, raw_max: float, heat_colours: ListedColormap) -> None:
