@@ -3,7 +3,7 @@
 import inspect
 import types
 import typing
-from collections.abc import Sequence
+from collections import abc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from retseg.data.source import ScanSource
@@ -120,31 +120,27 @@ def check_types(node: DictConfig, place: str) -> None:
     function = target.__init__ if inspect.isclass(target) else target
     hints = typing.get_type_hints(function)
     for name, value in node.items():
-        hint = hints.get(str(name))
-        if hint is None or not _is_plain(hint):
+        hint = _plain_part(hints.get(str(name)))
+        if hint is None:
             continue
         value = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
         try:
-            TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+            TypeAdapter(hint).validate_python(value)
         except ValidationError:
             wanted = hint.__name__ if inspect.isclass(hint) else str(hint).replace("typing.", "")
             raise InputError(f"{place}.{name!s}={value!r}: expected {wanted}; correct it on the command line") from None
 
 
-def _is_plain(hint: Any) -> bool:
-    """Whether a type hint is made of numbers, text, None, literals and sequences of them."""
-    if hint in PLAIN or typing.get_origin(hint) is typing.Literal:
-        return True
-    if typing.get_origin(hint) in (
-        typing.Union,
-        types.UnionType,
-        list,
-        tuple,
-        Sequence,
-        typing.get_origin(Sequence[int]),
-    ):
-        return all(_is_plain(part) for part in typing.get_args(hint) if part is not Ellipsis)
-    return False
+def _plain_part(hint: Any) -> Any:
+    """What of a type hint a configuration can hold: numbers, text, None, literals, sequences of them; else None."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if hint in PLAIN or origin is typing.Literal:
+        return hint
+    if origin in (typing.Union, types.UnionType):
+        plain = [part for part in parts if _plain_part(part) is not None]
+        return typing.Union[tuple(plain)] if set(plain) - {type(None)} else None  # noqa: UP007  built at run time
+    is_sequence = origin in (list, tuple, abc.Sequence, abc.Iterable)
+    return hint if is_sequence and all(part is Ellipsis or _plain_part(part) == part for part in parts) else None
 
 
 def _refuse_settings_that_fail_late(config: DictConfig, net: nn.Module, optimizer: Any) -> None:

@@ -30,7 +30,10 @@ def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path
         from retseg.train import main
 
         run_dir = tmp_path / name
-        arguments = [*tiny, *options] + ([] if any("resume=" in o for o in options) else [f"hydra.run.dir={run_dir}"])
+        arguments = [*tiny, *options] + (
+            [] if any("resume=" in o or "hydra." in o for o in options) else [f"hydra.run.dir={run_dir}"]
+        )
+        arguments.sort(key=lambda argument: not argument.startswith("-"))  # flags first, as argparse wants them
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["retseg.train", *arguments])
         main()

@@ -37,6 +37,8 @@ def train(config: DictConfig, checkpoint: Path | None = None) -> float:
     """Train (on from a checkpoint), score the best one, draw. Gives the macro Dice of the layers on validation."""
     console = Console(soft_wrap=True, highlight=False)
     run_dir = Path(config.paths.run_dir)
+    if checkpoint is None and (run_dir / "config.yaml").exists():
+        raise InputError(f"{run_dir}: holds a run already; go on with resume={run_dir}, or choose another hydra.run.dir")
     seed_everything(config.seed, workers=True, verbose=False)
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:

@@ -1,0 +1,45 @@
+# retseg: two commands do everything, each by itself on a fresh clone: `make train` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?= experiment=phantom
+BIN := $(VENV)/bin
+# The exact tested versions are for Python 3.11 and later; on 3.10 pip picks the newest that fit.
+CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info >= (3, 11) else "")')
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test check fix bench
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
+
+setup: $(VENV)/.dev ## Make the environment in .venv, with everything that tests need (about 6 GB on Linux)
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	@echo "setting up $(VENV): the first time downloads PyTorch, some minutes"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+train: $(VENV)/.core ## Train on the synthetic phantom (minutes on 2 cores); or ARGS="experiment=duke_segnet data.root=DIR"
+	$(BIN)/python -m retseg.train $(ARGS)
+
+test: setup check ## Set up, then check
+
+check: ## ruff, mypy --strict, import-linter, pytest
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+fix: ## Format, and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## Measure what data, loss, metrics, Lightning and Grad-CAM cost beside the network
+	$(BIN)/python -m benchmarks
