@@ -1,8 +1,10 @@
-"""`retseg data`: convert any source of B-scans to HDF5 files, and download the Duke DME set."""
+"""`retseg data`: describe any source of B-scans, convert it to HDF5 files, and download the Duke DME set."""
 
 import importlib
 import inspect
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,17 +36,62 @@ _CLASS = {
 }
 
 
+SourceOption = Annotated[SourceName, typer.Option("--source", "-s", help="What to read.")]
+RootOption = Annotated[Path | None, typer.Option(help="Folder that holds the scans (all but phantom).")]
+OriginOption = Annotated[str | None, typer.Option(help="Who drew the labels, e.g. silver (duke, paper_arrays).")]
+StrictOption = Annotated[bool | None, typer.Option("--strict", help="Refuse surfaces that cross (duke).")]
+SubjectsOption = Annotated[int | None, typer.Option(help="How many to make up (phantom).")]
+SeedOption = Annotated[int | None, typer.Option(help="Of the made-up scans (phantom).")]
+
+
+@app.command()
+def describe(
+    source: SourceOption,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for numbers and figures.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="How many scans the sample figure shows.")] = 3,
+    root: RootOption = None,
+    label_origin: OriginOption = None,
+    strict: StrictOption = None,
+    num_subjects: SubjectsOption = None,
+    seed: SeedOption = None,
+) -> None:
+    """Show what a source holds: sizes, labels, gray levels, classes, layer thickness, fluid; all and by subject.
+
+    Prints tables. With -o it also writes description.json, per_subject.csv and figures (PNG, PDF); old ones go.
+
+    In use:
+
+      retseg data describe --source phantom
+
+      retseg data describe --source duke --root data/duke -o reports/duke
+
+      retseg data describe --source paper_arrays --root data/kaggle --samples 5 -o reports/paper
+    """
+    from retseg.commands.describe_report import make_folder, print_tables, save_report
+    from retseg.data.description import describe as describe_source
+
+    scans = _open_source(
+        source, root=root, label_origin=label_origin, strict=strict, num_subjects=num_subjects, seed=seed
+    )
+    if output is not None:
+        make_folder(output)
+    with _progress(len(scans.keys)) as progress:
+        description = describe_source(scans, progress)
+    print_tables(description)
+    if output is not None:
+        paths = save_report(description, scans, samples, output)
+        typer.echo(f"{output}: {', '.join(path.name for path in paths)}")
+
+
 @app.command()
 def convert(
-    source: Annotated[SourceName, typer.Option("--source", "-s", help="What to read.")],
+    source: SourceOption,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for one .h5 file per subject.")],
-    root: Annotated[Path | None, typer.Option(help="Folder that holds the scans (all but phantom).")] = None,
-    label_origin: Annotated[
-        str | None, typer.Option(help="Who drew the labels, e.g. silver (duke, paper_arrays).")
-    ] = None,
-    strict: Annotated[bool | None, typer.Option("--strict", help="Refuse surfaces that cross (duke).")] = None,
-    num_subjects: Annotated[int | None, typer.Option(help="How many to make up (phantom).")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the made-up scans (phantom).")] = None,
+    root: RootOption = None,
+    label_origin: OriginOption = None,
+    strict: StrictOption = None,
+    num_subjects: SubjectsOption = None,
+    seed: SeedOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
 ) -> None:
     """Write one HDF5 file per subject, without loss; it opens in milliseconds.
@@ -57,18 +104,14 @@ def convert(
 
       retseg data convert --source phantom --num-subjects 3 -o data/phantom_h5
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from retseg.data.sources.hdf5 import convert as write_hdf5
 
-    options = {"root": root, "label_origin": label_origin, "strict": strict, "num_subjects": num_subjects, "seed": seed}
     start_s = time.monotonic()
-    scans = _open_source(source, {name: value for name, value in options.items() if value is not None})
-    bar = Console(stderr=True)
-    with Progress(console=bar, disable=not bar.is_terminal) as progress:  # its default columns end with the time left
-        task = progress.add_task("B-scans", total=len(scans.keys))
-        paths = write_hdf5(scans, output, lambda done, _: progress.update(task, completed=done), overwrite)
+    scans = _open_source(
+        source, root=root, label_origin=label_origin, strict=strict, num_subjects=num_subjects, seed=seed
+    )
+    with _progress(len(scans.keys)) as progress:
+        paths = write_hdf5(scans, output, progress, overwrite)
     _report(output, scans, paths, time.monotonic() - start_s)
 
 
@@ -95,6 +138,18 @@ def download(
     )
 
 
+@contextmanager
+def _progress(num_scans: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the time left, on a terminal's standard error; called with the number of B-scans done and of all."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:  # its columns end with the time left
+        task = progress.add_task("B-scans", total=num_scans)
+        yield lambda done, _: progress.update(task, completed=done)
+
+
 def _report(output: Path, scans: "ScanSource", paths: tuple[Path, ...], seconds: float) -> None:
     """What was written, and what the source had to say."""
     num_mb = sum(path.stat().st_size for path in paths) / 1e6
@@ -104,10 +159,11 @@ def _report(output: Path, scans: "ScanSource", paths: tuple[Path, ...], seconds:
         typer.echo(f"note: {notice}")
 
 
-def _open_source(source: SourceName, options: dict[str, Any]) -> "ScanSource":
-    """The source with the options that were given. InputError where one does not fit it, or it lacks its root."""
+def _open_source(source: SourceName, **options: Any) -> "ScanSource":
+    """The source with the options that were given (not None). InputError where one does not fit, or root lacks."""
     source_class = getattr(importlib.import_module(f"retseg.data.sources.{source.value}"), _CLASS[source])
     parameters = inspect.signature(source_class).parameters
+    options = {name: value for name, value in options.items() if value is not None}
     for name in options:
         if name not in parameters:
             raise InputError(f"--{name.replace('_', '-')} does not fit --source {source.value}; leave it out")
