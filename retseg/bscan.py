@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]

@@ -38,7 +38,9 @@ def train(config: DictConfig, checkpoint: Path | None = None) -> float:
     console = Console(soft_wrap=True, highlight=False)
     run_dir = Path(config.paths.run_dir)
     if checkpoint is None and (run_dir / "config.yaml").exists():
-        raise InputError(f"{run_dir}: holds a run already; go on with resume={run_dir}, or choose another hydra.run.dir")
+        raise InputError(
+            f"{run_dir}: holds a run already; go on with resume={run_dir}, or choose another hydra.run.dir"
+        )
     seed_everything(config.seed, workers=True, verbose=False)
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:
@@ -56,6 +58,8 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
     _describe(console, run, run_dir)
     _read_scans(console, run)
     _save_inputs(run, config, run_dir)
+    for logger in run.trainer.loggers:
+        logger.log_hyperparams(_plain(config) | {"stamp": run.data.split.stamp})
     run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint)
     metrics = _score_best(console, run)
     save_metrics(metrics, run_dir)
@@ -115,6 +119,12 @@ def _save_inputs(run: Run, config: DictConfig, run_dir: Path) -> None:
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
     run.data.split.save(run_dir / "split.json")
     (run_dir / "environment.json").write_text(json.dumps(describe_environment(), indent=1) + "\n")
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    container = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(container, dict)
+    return {str(name): value for name, value in container.items()}
 
 
 def _score_best(console: Console, run: Run) -> RunMetrics:

@@ -78,7 +78,7 @@ class OctDataModule(LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled batches of the training scans."""
-        sampler = DistributedSampler(
+        sampler: Sampler[int] = DistributedSampler(
             self.train_dataset, num_replicas=self._world_size, rank=self._rank, shuffle=True, seed=self.seed
         )
         return ResumableLoader(self.train_dataset, sampler=sampler, **self._loader_settings)

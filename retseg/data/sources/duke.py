@@ -54,7 +54,7 @@ class DukeSource:
         self.root, self.label_origin, self.spacing = Path(root), label_origin, spacing
         self._graders, self._strict, self._min_columns = tuple(graders), strict, min_columns
         if not self._graders or not set(self._graders) <= {1, 2}:
-            raise InputError(f"graders {self._graders}: the Duke files hold graders 1 and 2; use data.graders=[1,2]")
+            raise InputError(f"graders {self._graders}: the files hold graders 1 and 2; use data.source.graders=[1,2]")
         if download and not _subject_files(self.root):
             download_duke(self.root, url, sha256)
         self._files = _subject_files(self.root)
@@ -137,7 +137,7 @@ class DukeSource:
     def _repaired(self, wrong: Array, what: str, path: Path, name: str) -> None:
         """Count rows (S, W, B) that break a rule, by columns, or refuse the first of them if strict."""
         if self._strict and wrong.any():
-            raise InputError(f"{path}, {name}, {_first(wrong)}: {what}; refused by strict, use data.strict=false")
+            raise InputError(f"{path}, {name}, {_first(wrong)}: {what}; refused by data.source.strict=true")
         self._tally.add(f"{name}: {{counts}} columns have {what}", path.name, int(wrong.any(axis=0).sum()))
 
     def _has_fluid(self, path: Path, variables: dict[str, Variable], grader: int, shape: tuple[int, ...]) -> bool:

@@ -154,7 +154,7 @@ def test_crossing_surfaces_are_counted_get_no_class_and_strict_refuses_them(tmp_
     assert not (mask[:, 15:35] == -1).any()
     line = refusal(tmp_path, strict=True)
     assert line.startswith(f"{path}, manualLayers1, B-scan 4, INL/OPL, column 10: surfaces that cross")
-    assert "data.strict=false" in line
+    assert "data.source.strict=true" in line
 
 
 def test_crossing_is_seen_across_a_gap(tmp_path, duke_files):

@@ -1,0 +1,43 @@
+"""`make bench`: every ratio that retseg promises, beside its limit, from one run on this machine (about 10 minutes)."""
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import gradcam, sources, training_step
+
+
+def main() -> None:
+    console = Console()
+    table = Table(title=f"torch {torch.__version__}, {torch.get_num_threads()} threads, medians", title_justify="left")
+    for column in ("what", "setting", "found", "limit", ""):
+        table.add_column(column, justify="right" if column in ("found", "limit") else "left")
+
+    def row(what: str, setting: str, found: float, limit: float, at_least: bool = False) -> None:
+        kept = found >= limit if at_least else found <= limit
+        table.add_row(
+            what, setting, f"{found:.3f}", f"{'>=' if at_least else '<='} {limit}", "kept" if kept else "MISSED"
+        )
+
+    for width in (16, 64):
+        setting = f"width {width}, batch 4"
+        console.print(f"training step, {setting} ...")
+        found = training_step.measure(width, steps=6 if width == 16 else 3, rounds=7 if width == 16 else 5)
+        row("Lightning step / bare PyTorch step", setting, found["Lightning step / bare step"], 1.02)
+        row("data / epoch", setting, found["data / epoch"], 0.01)
+        row("loss and metrics / step", setting, found["loss and metrics / step"], 0.03)
+    console.print("Grad-CAM, width 64 ...")
+    rows = {str(found["what"]): found for found in gradcam.measure()}
+    setting = "width 64, 8 classes x 2 layers"
+    row("Grad-CAM / forward pass", setting, float(rows[gradcam.OURS]["times bare forward pass"]), 1.25)
+    theirs = rows["pytorch-grad-cam, 16 maps"][f"times {gradcam.OURS}"]
+    row("pytorch-grad-cam / Grad-CAM", setting, float(theirs), 25, at_least=True)
+    console.print("sources ...")
+    seconds = sources.measure()
+    row("opening 10 converted subjects, s", "110 scans", seconds["seconds to open 10 converted subjects"], 0.2)
+    row("making 110 phantom scans, s", "216 x 500", seconds["seconds to make 110 phantom scans"], 30)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
