@@ -3,8 +3,8 @@
     python -m benchmarks.duke_true_masks RUN --duke DIR --masks DIR --index CSV [--checkpoint best|last]
 
 DIR of masks holds PNGs of class ids, of two kinds, recognised by their size:
-- `*s01_b10*.png` of the scan's own size: columns that nobody annotated are 0 from top to bottom, and under fluid part of
-  the retina is 0; both kinds of column are left out.
+- `*s01_b10*.png` of the scan's own size: columns that nobody annotated are 0 from top to bottom, and under fluid part
+  of the retina is 0; both kinds of column are left out.
 - 256 x 256: the paper's 216 x 500 window (its place: columns crop_x0, crop_y0 of the CSV, a row per B-scan) resized.
 The prediction is made in the run's own window and size, and comes back on the scan's grid before it is compared;
 pixels outside the run's window are compared with nothing.
@@ -49,7 +49,7 @@ def predict_native(net: torch.nn.Module, config: DictConfig, scan: BScan) -> Any
 
 
 def annotated_columns(truth: Any) -> Any:
-    """Which columns (W,) of class ids (H, W) hold a whole annotation: some layer, and no background within the retina."""
+    """Which columns (W,) of class ids (H, W) are annotated whole: some layer, and no background within the retina."""
     labelled = truth > 0
     first, last = labelled.argmax(axis=0), truth.shape[0] - 1 - labelled[::-1].argmax(axis=0)
     return labelled.any(axis=0) & (labelled.sum(axis=0) == last - first + 1)

@@ -19,7 +19,7 @@ from retseg.build import Run, build_run, load_config
 from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, save_metrics
 from retseg.errors import InputError
 from retseg.training import wandb_run
-from retseg.training.environment import describe_environment
+from retseg.training.environment import describe_environment, is_main_process
 from retseg.training.evaluation import SetScores, score_set
 from retseg.training.log_figure import log_summary
 
@@ -35,9 +35,10 @@ EXPECTED_WARNINGS = (
 
 def train(config: DictConfig, checkpoint: Path | None = None) -> float:
     """Train (on from a checkpoint), score the best one, draw. Gives the macro Dice of the layers on validation."""
-    console = Console(soft_wrap=True, highlight=False)
+    is_main = is_main_process()
+    console = Console(soft_wrap=True, highlight=False, quiet=not is_main)
     run_dir = Path(config.paths.run_dir)
-    if checkpoint is None and (run_dir / "config.yaml").exists():
+    if is_main and checkpoint is None and (run_dir / "config.yaml").exists():
         raise InputError(
             f"{run_dir}: holds a run already; go on with resume={run_dir}, or choose another hydra.run.dir"
         )
@@ -62,6 +63,8 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
         logger.log_hyperparams(_plain(config) | {"stamp": run.data.split.stamp})
     run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint)
     metrics = _score_best(console, run)
+    if not is_main_process():
+        return metrics.val.scores["dice_macro_layers"]
     save_metrics(metrics, run_dir)
     draw_figures(run.trainer, metrics, run_dir)
     log_summary(run.trainer, {f"best/{name}": value for name, value in metrics.val.scores.items()})
@@ -98,8 +101,17 @@ def _describe(console: Console, run: Run, run_dir: Path) -> None:
     console.print(f"run folder   {run_dir}")
     counts = f"{len(split.train)} train, {len(split.val)} val"
     console.print(f"scans        {source.name}, labels {source.label_origin}: {counts}")
+    console.print(f"input        {_describe_input(run)}")
     console.print(f"split        {split.rule}: {split.stamp}")
     console.print(f"network      {type(run.module.net).__name__}, {parameters:,} parameters")
+
+
+def _describe_input(run: Run) -> str:
+    """What the network sees of a scan: nothing is cropped or resized in silence."""
+    dataset = run.data.train_dataset
+    window = "whole scans" if dataset.crop is None else f"{dataset.crop}"
+    size = "at their own size" if dataset.size is None else "resized to {} x {} px".format(*dataset.size)
+    return f"{window}, {size}"
 
 
 def _read_scans(console: Console, run: Run) -> None:
@@ -114,7 +126,9 @@ def _read_scans(console: Console, run: Run) -> None:
 
 
 def _save_inputs(run: Run, config: DictConfig, run_dir: Path) -> None:
-    """config.yaml (resolved), split.json and environment.json."""
+    """config.yaml (resolved), split.json and environment.json, by the first of several processes."""
+    if not is_main_process():
+        return
     run_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
     run.data.split.save(run_dir / "split.json")

@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning import LightningDataModule
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
 from retseg.data.dataset import Batch, BScanDataset, Item, collate
 from retseg.data.source import ScanSource

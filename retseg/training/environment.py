@@ -29,6 +29,11 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
+def is_main_process() -> bool:
+    """Whether this is the first of a run's processes, the one that prints and writes (Lightning sets the variables)."""
+    return all(int(os.environ.get(name, "0")) == 0 for name in ("LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
+
+
 def weights_sha256(net: nn.Module) -> str:
     """Hash over names, shapes and bytes of all parameters and buffers: equal if and only if the weights are."""
     digest = hashlib.sha256()

@@ -7,6 +7,8 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from retseg.training.environment import is_main_process
+
 
 class RunProgress(Callback):
     """One bar over all steps of the run, and one line an epoch: losses, mean Dice of the layers, time left.
@@ -16,7 +18,7 @@ class RunProgress(Callback):
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
-        self.console = console or Console(soft_wrap=True, highlight=False)
+        self.console = console or Console(soft_wrap=True, highlight=False, quiet=not is_main_process())
         self._bar: Progress | None = None
         self._started = self._last_line = 0.0
         self._first_step = 0
