@@ -16,6 +16,7 @@ from retseg.anatomy import CLASS_NAMES
 from retseg.errors import InputError
 from retseg.explain.gradcam import PAPER_SCORE, GradCam, Score, check_layers, gradcam, normalise, to_image_grid
 from retseg.figures.heatmaps import Colormap, HeatmapRow, heatmaps
+from retseg.training.callbacks.fixed_scans import fixed_scans
 from retseg.training.log_figure import log_figure, log_table
 
 DEFAULT_LAYERS = ("conv2d_20", "conv2d_19", "conv2d_17", "conv2d_15", "conv2d_11")
@@ -74,7 +75,11 @@ class GradCamCallback(Callback):
         self._last_drawn = 0
         check_layers(pl_module.get_submodule("net"), self.layers, self.score)
         with isolate_rng():
-            _choose(_val_dataset(trainer), self.scans, self.num_scans)
+            self._scans(trainer)
+
+    def _scans(self, trainer: Trainer) -> list[dict[str, Any]]:
+        chosen = self.num_scans if self.scans is None else self.scans
+        return fixed_scans(_val_dataset(trainer), chosen, "gradcam.scans")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw if this epoch is one of those to draw, or if validation is all that runs."""
@@ -100,7 +105,7 @@ class GradCamCallback(Callback):
         rows: list[Row] = []
         net = pl_module.get_submodule("net")
         with isolate_rng():
-            for scan in _choose(_val_dataset(trainer), self.scans, self.num_scans):
+            for scan in self._scans(trainer):
                 image = scan["image"][None].to(pl_module.device, pl_module.dtype)
                 cam = gradcam(net, image, self.layers, self.score)
                 arrays |= _arrays(scan, cam)
@@ -143,20 +148,6 @@ class GradCamCallback(Callback):
 def _val_dataset(trainer: Trainer) -> Any:
     """The data module's validation set: items are dicts with image (1, H, W), mask (H, W) and name."""
     return trainer.datamodule.val_dataset  # type: ignore[attr-defined]  # Lightning sets it without declaring it
-
-
-def _choose(dataset: Any, names: Sequence[str] | None, num_scans: int) -> list[dict[str, Any]]:
-    """The items so named, in that order; without names the middles of num_scans equal parts of the set (H, W as is)."""
-    if names is None:
-        num = min(num_scans, len(dataset))
-        return [dataset[(2 * part + 1) * len(dataset) // (2 * num)] for part in range(num)]
-    found = {item["name"]: item for item in (dataset[index] for index in range(len(dataset)))}
-    for name in names:
-        if name not in found:
-            raise InputError(
-                f"gradcam.scans: {name!r} is not in the validation set; expected some of {', '.join(found)}"
-            )
-    return [found[name] for name in names]
 
 
 def _absent(mask: torch.Tensor, predicted: torch.Tensor, num_classes: int) -> dict[int, str]:

@@ -1,6 +1,7 @@
 """Predictions on the same few validation scans while training, and the confusion matrix of the whole set."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,8 +10,8 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from retseg.anatomy import CLASS_NAMES
 from retseg.data.dataset import BScanDataset
-from retseg.errors import InputError
 from retseg.figures.scans import ScanPicture, predictions
+from retseg.training.callbacks.fixed_scans import fixed_scans
 from retseg.training.log_figure import log_figure, log_masks
 
 
@@ -35,27 +36,15 @@ class LogPredictions(Callback):
         if trainer.sanity_checking or not trainer.is_global_zero or not due:
             return
         dataset: BScanDataset = trainer.datamodule.val_dataset  # type: ignore[attr-defined]
-        pictures = [self._picture(pl_module, dataset, index) for index in fixed_scans(dataset, self.scans)]
+        pictures = [self._picture(pl_module, item) for item in fixed_scans(dataset, self.scans, "predictions.scans")]
         for picture in pictures:
             masks = {"prediction": picture.prediction, "truth": picture.truth}
             log_masks(trainer, f"scans/{picture.name}", picture.image, masks, self.class_names)
         log_figure(trainer, "predictions", predictions(pictures, f"epoch {epoch}, validation scans"))
 
-    def _picture(self, pl_module: LightningModule, dataset: BScanDataset, index: int) -> ScanPicture:
+    def _picture(self, pl_module: LightningModule, item: dict[str, Any]) -> ScanPicture:
         """Image, truth and prediction of a scan; validation left the network in eval mode."""
-        item = dataset[index]
         with torch.no_grad():
             prediction = pl_module(item["image"][None].to(pl_module.device)).argmax(dim=1)[0].cpu().numpy()
         image = np.rint(255 * item["image"][0].numpy()).astype(np.uint8)
         return ScanPicture(item["name"], image, item["mask"].numpy(), prediction)
-
-
-def fixed_scans(dataset: BScanDataset, scans: int | Sequence[str]) -> list[int]:
-    """Positions of the named scans, or of that many evenly spaced ones. InputError: a name that is not in the set."""
-    names = [key.name for key in dataset.keys]
-    if isinstance(scans, int):
-        count = min(scans, len(names))
-        return sorted({int(i) for i in np.linspace(0, len(names) - 1, count).round()})
-    if missing := [scan for scan in scans if scan not in names]:
-        raise InputError(f"{', '.join(missing)}: not among the validation scans; choose from {', '.join(names)}")
-    return [names.index(scan) for scan in scans]

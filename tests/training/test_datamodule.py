@@ -1,0 +1,74 @@
+import pytest
+import torch
+
+from retseg.data.sources.phantom import PhantomSource
+from retseg.data.splits import SubjectHoldout
+from retseg.errors import InputError
+from retseg.training.datamodule import OctDataModule
+
+
+def data(**settings):
+    source = PhantomSource(num_subjects=3, bscans_per_subject=3, height=64, width=96)
+    return OctDataModule(source, SubjectHoldout([2]), **({"batch_size": 2, "size": (32, 32)} | settings))
+
+
+def names(loader):
+    return [batch["name"] for batch in loader]
+
+
+def test_batches_have_the_promised_shapes_and_types():
+    batch = next(iter(data().train_dataloader()))
+    assert batch["image"].shape == (2, 1, 32, 32)
+    assert batch["mask"].shape == (2, 32, 32)
+    assert (batch["image"].dtype, batch["mask"].dtype) == (torch.float32, torch.int64)
+    assert batch["spacing_um"].shape == (2, 2)
+    assert [name[:3] for name in batch["name"]] == batch["subject"]
+
+
+def test_order_is_drawn_from_seed_and_epoch_alone():
+    def order(seed, epoch, **settings):
+        loader = data(seed=seed, **settings).train_dataloader()
+        loader.sampler.set_epoch(epoch)
+        return names(loader)
+
+    assert order(0, 1) == order(0, 1) == order(0, 1, num_workers=1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != order(1, 1)
+
+
+def test_a_loader_goes_on_where_its_state_says():
+    whole = names(data().train_dataloader())
+    first, second = data().train_dataloader(), data().train_dataloader()
+    batches = iter(first)
+    next(batches)
+    second.load_state_dict(first.state_dict())
+    assert names(second) == whole[1:]
+    assert second.state_dict() == {"done": 0}
+    assert names(second) == whole, "only the first epoch after loading is a part"
+
+
+def test_every_scan_comes_once_an_epoch_and_validation_in_its_order():
+    module = data()
+    trained = [name for batch in names(module.train_dataloader()) for name in batch]
+    validated = [name for batch in names(module.val_dataloader()) for name in batch]
+    assert sorted(trained) == [key.name for key in module.split.train]
+    assert validated == [key.name for key in module.split.val]
+
+
+def test_read_all_tells_of_each_scan():
+    told = []
+    data().read_all(told.append)
+    assert len(told) == 9
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 0}, r"data.batch_size: 0, expected 1 or more"),
+        ({"num_workers": -1}, r"data.num_workers: -1"),
+        ({"size": (0, 32)}, r"data.size: \[0, 32\]"),
+    ],
+)
+def test_refuses_wrong_numbers(settings, message):
+    with pytest.raises(InputError, match=message):
+        data(**settings)
