@@ -1,5 +1,6 @@
-"""Made-up files in the layout of the official Duke set: 24 rows, 40 columns, 7 B-scans."""
+"""What the tests of sources share: files in the layout of the official Duke set, an HDF5 file, the phantom's scans."""
 
+import time
 from pathlib import Path
 
 import h5py
@@ -9,12 +10,21 @@ import scipy.io
 
 from retseg.bscan import BScan
 from retseg.data.source import ScanSource
+from retseg.data.sources.duke import DukeSource
+from retseg.data.sources.hdf5 import convert
+from retseg.data.sources.phantom import PhantomSource
+from retseg.errors import InputError
+from retseg.geometry.surfaces import paint_mask
+from tests.data.sources.hand_made import NUM_COLUMNS, NUM_ROWS, Scans, scan
 
 HEIGHT, WIDTH, NUM_BSCANS = 24, 40, 7
 
 
 class DukeFiles:
-    """Writes `Subject_XX.mat`. Grader 1 annotated B-scans 2 and 4, grader 2 B-scan 2 alone, in columns 5 to 34."""
+    """Writes `Subject_XX.mat`: 24 rows, 40 columns, 7 B-scans.
+
+    Grader 1 annotated B-scans 2 and 4, grader 2 B-scan 2 alone, in columns 5 to 34.
+    """
 
     @staticmethod
     def arrays() -> dict[str, np.ndarray]:
@@ -56,6 +66,42 @@ class DukeFiles:
 @pytest.fixture
 def duke_files() -> DukeFiles:
     return DukeFiles()
+
+
+def duke_refusal(root: Path, **options: object) -> str:
+    """The one line that says why a folder of Duke files is refused."""
+    with pytest.raises(InputError) as caught:
+        DukeSource(root, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def subject_file(tmp_path) -> Path:
+    """One converted subject, to be spoilt."""
+    rows = np.arange(8, dtype=np.float32)[:, None] + np.zeros((8, NUM_COLUMNS), np.float32)
+    mask = np.ones((NUM_ROWS, NUM_COLUMNS), np.int8)
+    (path,) = convert(Scans([scan(surface_rows=rows, mask=mask, fluid=mask > 0), scan(bscan=5)]), tmp_path / "h5")
+    return path
+
+
+class PhantomSet:
+    """The 110 scans of the default phantom, stacked, with their masks."""
+
+    def __init__(self) -> None:
+        start = time.process_time()
+        self.source = PhantomSource()
+        self.scans = [self.source.read(key) for key in self.source.keys]
+        self.cpu_seconds = time.process_time() - start
+        self.images = np.stack([scan.image for scan in self.scans])  # (110, H, W)
+        self.rows = np.stack([scan.surface_rows for scan in self.scans])  # (110, 8, W)
+        self.fluid = np.stack([scan.fluid for scan in self.scans])
+        self.masks = np.stack([paint_mask(rows, 216) for rows in self.rows])
+
+
+@pytest.fixture(scope="package")
+def phantom() -> PhantomSet:
+    return PhantomSet()
 
 
 def same_scan(scan: BScan, other: BScan) -> bool:
