@@ -143,8 +143,9 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 def _score_best(console: Console, run: Run) -> RunMetrics:
     """Scores of the best checkpoint (lowest val/loss) on validation and on training scans, each seen once."""
-    keeper = next(c for c in run.trainer.callbacks if isinstance(c, ModelCheckpoint))  # type: ignore[attr-defined]
-    best: dict[str, Any] = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
+    keepers = [callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
+    path = Path(next(keeper.best_model_path for keeper in keepers if keeper.monitor is not None))
+    best: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     run.module.load_state_dict(best["state_dict"])
     total = len(run.data.split.train) + len(run.data.split.val)
     columns = (TextColumn("scoring the best checkpoint"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -156,5 +157,4 @@ def _score_best(console: Console, run: Run) -> RunMetrics:
             return score_set(module.net, module.loss, loader, names, lambda scans: progress.advance(task, scans))
 
         val, train_scores = scored(run.data.val_dataloader()), scored(run.data.train_dataloader())
-    checkpoint = Path(keeper.best_model_path)
-    return RunMetrics.of(run.module, run.data, train_scores, val, checkpoint, epoch=best["epoch"] + 1)
+    return RunMetrics.of(run.module, run.data, train_scores, val, path, epoch=best["epoch"] + 1)

@@ -52,6 +52,15 @@ def resume(train, run_dir: Path) -> None:
     train("", f"resume={run_dir}", "callbacks.cut.step=1000000000", tiny=())
 
 
+def test_the_last_checkpoint_is_of_the_last_epoch_though_that_was_not_the_best(train):
+    run_dir = train("falling", "+callbacks.best.mode=max")  # the "best" epoch is then the first
+    paths = {name: run_dir / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")}
+    assert {name: torch.load(path, weights_only=True)["epoch"] for name, path in paths.items()} == {
+        "best": 0,
+        "last": 1,
+    }
+
+
 def test_killed_in_mid_epoch_and_resumed_is_the_undisturbed_run(train, undisturbed, tmp_path):
     killed = run_cut_off(tmp_path, step=7, signal_name="SIGKILL")
     assert killed.returncode == -9
