@@ -43,6 +43,7 @@ LAYER_GAIN_SD = 0.04
 SPECKLE_SD = (0.115, 0.15)
 VITREOUS_SD = 0.34
 ZERO_SHARE = 0.14
+SHOULDER_LEVEL, SHOULDER_RANGE = 190.0, 70.0
 
 # Autocorrelation at lags 1, 2, 3: axial .80 .45 .26, lateral .63 .22 .03.
 SPECKLE_AXIAL = np.array([0.003, 0.054, 0.072, 0.113, 0.455, 0.738, 0.455, 0.113, 0.072, 0.054, 0.003])
@@ -189,4 +190,10 @@ def with_noise(rng: np.random.Generator, clean: Array) -> Array:
     holes = speckle(rng, shape, np.array([0.5, 1.0, 0.5]), np.array([0.3, 1.0, 0.3]))
     is_zero = holes < NormalDist().inv_cdf(ZERO_SHARE) - 0.2 * np.clip(clean - VITREOUS_LEVEL, 0, None)
     gain = np.exp(GAIN_SD * rng.standard_normal())
-    return np.where(is_zero, 0, np.clip(np.rint(image * gain), 1, 255)).astype(np.uint8)
+    return np.where(is_zero, 0, np.clip(np.rint(with_shoulder(image * gain)), 1, 255)).astype(np.uint8)
+
+
+def with_shoulder(image: Array) -> Array:
+    """Gray levels (H, W) whose brightest are pressed together, as log compression does: few pixels clip at 255."""
+    above = np.clip(image - SHOULDER_LEVEL, 0, None)
+    return np.asarray(np.minimum(image, SHOULDER_LEVEL) + SHOULDER_RANGE * np.tanh(above / SHOULDER_RANGE))
