@@ -27,9 +27,14 @@ CYST_AREA_MEDIAN_PX, CYST_AREA_LOG_SD = 360.0, 1.22
 CYST_ASPECT, CYST_ASPECT_LOG_SD = 1.12, 0.35
 CYST_LAYER_SHARES = (0.0, 0.03, 0.18, 0.04, 0.75, 0.0, 0.0)
 LARGEST_CYST_PX = 85.0
-DOME_LENGTH_UM = 600.0
+DOME_LENGTH_UM, DOME_CREST_UM = 600.0, 150.0
+DOME_SLOPE = 0.07
+"""How steeply the ILM rises beside a cyst, um per um: 0.2 px a column."""
 LARGEST_TISSUE_LOSS = 0.5
-OEDEMA_SHARE = 0.4
+LOSS_WEIGHTS = np.array([0.8, 0.8, 1.0, 1.0, 1.4])[:, None]
+"""Which inner layers give way to a cyst: most of all the ONL, where the large ones lie. The ratio of any two, times
+`LARGEST_TISSUE_LOSS`, is below 1, so that no layer vanishes."""
+OEDEMA_SHARE = 0.12
 SWELLING_SHARES = (0.0, 0.15, 0.15, 0.0, 0.7, 0.0, 0.0)
 PUSH_REACH = 1.6
 """A cyst lifts the layers over this many times its width: more than it fills, so tissue stays on both sides of it."""
@@ -167,7 +172,7 @@ def swollen_thickness_um(rng: np.random.Generator, grid: Grid, thickness_um: Arr
     loss_um = largest_loss_um * np.tanh(np.clip(missing_um, 0, None) / largest_loss_um)
     swelling_um = np.clip(-missing_um, 0, None) + OEDEMA_SHARE * rng.uniform(0, 2) * dome_um
     tissue_um = np.array(thickness_um)
-    tissue_um[:NUM_INNER_LAYERS] *= 1 - loss_um / inner_um.sum(axis=0)
+    tissue_um[:NUM_INNER_LAYERS] *= 1 - LOSS_WEIGHTS * loss_um / (LOSS_WEIGHTS * inner_um).sum(axis=0)
     tissue_um += np.array(SWELLING_SHARES)[:, None] * swelling_um
     room_um = largest_thickness_um(grid) - push_um.sum(axis=0)
     tissue_um *= np.minimum(1.0, room_um / tissue_um.sum(axis=0))
@@ -175,13 +180,15 @@ def swollen_thickness_um(rng: np.random.Generator, grid: Grid, thickness_um: Arr
 
 
 def _dome_um(grid: Grid, push_um: Array, largest_loss_um: Array) -> Array:
-    """How far the ILM rises (W,): smooth, and higher step by step where the tissue cannot make room for the cyst."""
-    length_columns = DOME_LENGTH_UM / grid.lateral_um
-    dome_um = gaussian_filter1d(push_um, length_columns, mode="nearest")
-    for _ in range(4):
-        excess_um = np.clip(push_um - dome_um - 0.6 * largest_loss_um, 0, None)
-        dome_um += 1.5 * gaussian_filter1d(excess_um, length_columns / 2, mode="nearest")
-    return np.asarray(dome_um)
+    """How far the ILM rises (W,): gentle flanks, and high where the tissue cannot make room for the cyst."""
+    smooth_um = gaussian_filter1d(push_um, DOME_LENGTH_UM / grid.lateral_um, mode="nearest")
+    least_um = np.maximum(smooth_um, push_um - 0.8 * largest_loss_um)
+    # The lowest curve over it that is nowhere steeper than DOME_SLOPE: the highest of the slopes down from each column.
+    down_um = DOME_SLOPE * (grid.x_um - grid.x_um[0])
+    to_the_right_um = np.maximum.accumulate(least_um + down_um) - down_um
+    to_the_left_um = np.maximum.accumulate((least_um - down_um)[::-1])[::-1] + down_um
+    tent_um = np.maximum(to_the_right_um, to_the_left_um)
+    return np.asarray(gaussian_filter1d(tent_um, DOME_CREST_UM / grid.lateral_um, mode="nearest"))
 
 
 def fluid_extents_um(
