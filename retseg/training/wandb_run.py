@@ -8,6 +8,8 @@ from urllib.parse import urlparse
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 
+from retseg.training.environment import is_main_process
+
 
 def wandb_logger(
     project: str, run_dir: str, name: str, group: str | None = None, tags: list[str] | None = None
@@ -20,15 +22,19 @@ def wandb_logger(
     folder.mkdir(parents=True, exist_ok=True)
     mode = os.environ.get("WANDB_MODE") or ("online" if is_logged_in() else "offline")
     sweep = folder.parent.name if (folder.parent / "multirun.yaml").exists() else None
-    settings = wandb.Settings(silent=True, console="off", mode=mode)  # type: ignore[arg-type]
-    return WandbLogger(
-        project=project,
-        save_dir=str(folder),
-        name=f"{name}/{folder.name}",
-        group=group or sweep,
-        tags=tags or [],
-        settings=settings,
-    )
+    run = None
+    if is_main_process():
+        # Started here, not by Lightning, which passes on a setting that W&B warns about.
+        run = wandb.init(
+            project=project,
+            dir=str(folder),
+            name=f"{name}/{folder.name}",
+            group=group or sweep,
+            tags=tags,
+            mode=mode,  # type: ignore[arg-type]
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+    return WandbLogger(save_dir=str(folder), experiment=run)
 
 
 def is_logged_in() -> bool:
