@@ -15,9 +15,20 @@ from retseg.anatomy import IGNORE
 
 def confusion_matrix(prediction: Tensor, mask: Tensor, num_classes: int) -> Tensor:
     """Counts (C, C) int64, [truth, prediction], from class ids (N, H, W) each; labels IGNORE are left out."""
-    annotated = mask != IGNORE
-    pairs = mask[annotated] * num_classes + prediction[annotated]
-    return torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
+    # Row 0 counts the pixels labelled IGNORE: counting and dropping them is faster than selecting the others.
+    pairs = (mask - IGNORE) * num_classes + prediction
+    counts = torch.bincount(pairs.flatten(), minlength=(num_classes + 1) * num_classes)
+    return counts.view(num_classes + 1, num_classes)[1:]
+
+
+def predicted_classes(logits: Tensor, highest: Tensor) -> Tensor:
+    """Class ids (N, H, W) of the highest logit, the first of equals, from logits (N, C, H, W) and their maximum.
+
+    Equals `logits.argmax(dim=1)`, which takes 40 times as long on a CPU when C is few and strided.
+    """
+    last = logits.shape[1] - 1
+    rank = torch.arange(last, -1, -1, dtype=torch.uint8, device=logits.device).view(1, -1, 1, 1)
+    return last - ((logits == highest.unsqueeze(1)) * rank).amax(dim=1).long()
 
 
 def dice(confusion: Tensor) -> Tensor:
@@ -68,8 +79,8 @@ class OverlapScores(Metric):
     def update(self, logits: Tensor, mask: Tensor) -> None:
         """Add scans: logits (N, C, H, W), class ids (N, H, W)."""
         annotated = mask != IGNORE
-        highest, prediction = logits.max(dim=1)
-        self.confusion += confusion_matrix(prediction, mask, len(self.class_names))
+        highest = logits.amax(dim=1)
+        self.confusion += confusion_matrix(predicted_classes(logits, highest), mask, len(self.class_names))
         true_logit = logits.gather(1, mask.clamp(min=0).unsqueeze(1)).squeeze(1)
         # softmax of the true class alone, shifted by the highest logit against overflow
         partition = (logits - highest.unsqueeze(1)).exp_().sum(dim=1)

@@ -6,7 +6,7 @@ import torch.multiprocessing as mp
 from sklearn import metrics as sklearn_metrics
 
 from retseg.anatomy import CLASS_NAMES, IGNORE
-from retseg.metrics.overlap import OverlapScores, accuracy, confusion_matrix, dice, iou, recall
+from retseg.metrics.overlap import OverlapScores, accuracy, confusion_matrix, dice, iou, predicted_classes, recall
 
 # 1 x 2 x 5 pixels, three classes, class 2 absent from both.
 TRUTH = torch.tensor([[[0, 0, 1, 1, IGNORE], [0, 1, 1, 1, IGNORE]]])
@@ -105,6 +105,11 @@ def test_means_leave_the_absent_class_out():
     assert values["dice/b"].isnan()
     assert values["dice_macro_3"] == 1
     assert values["dice_macro_layers"] == 1
+
+
+def test_predicted_class_is_the_argmax_and_the_first_of_equals():
+    logits = torch.randn(3, 8, 5, 7).round()  # rounded: with many ties
+    assert torch.equal(predicted_classes(logits, logits.amax(dim=1)), logits.argmax(dim=1))
 
 
 def test_large_logits_do_not_overflow():
