@@ -1,9 +1,10 @@
-"""Callbacks that interrupt a run at a known step, for the tests of resuming."""
+"""What the tests of resuming put into a run: a cut at a known step, a rate that falls at every epoch."""
 
 import os
 import signal
 
 from lightning import Callback
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 
 class Interrupt(Callback):
@@ -16,3 +17,10 @@ class Interrupt(Callback):
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
         if trainer.global_step == self.step:
             os.kill(os.getpid(), self.number)
+
+
+class NeverContent:
+    """A plateau scheduler that no loss ever pleases: it halves the rate after every validation but the first."""
+
+    def __call__(self, optimizer, num_steps):
+        return ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=10)
