@@ -1,8 +1,8 @@
 """What data, loss, metrics and Lightning cost beside the network: ratios from one run, interleaved, medians.
 
 Run `python -m benchmarks.training_step [--width 16] [--batch-size 4] [--rounds 7]`.
-A round is an epoch of `steps` steps in Lightning (module, data and history file), then as many of a bare PyTorch loop
-with the same network, loss, optimizer and batches, then the parts alone on the last batch's logits.
+A round is an epoch of `steps` steps in Lightning (module, data and history file), then the parts alone on such
+logits, then as many steps of a bare PyTorch loop with the same network, loss, optimizer and batches.
 """
 
 import argparse
@@ -51,13 +51,15 @@ class Rounds(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop it, and take the bare loop's turn."""
         self.seconds["lightning"].append(perf_counter() - self._start)
-        self.seconds["bare"].append(self._bare())
         start = perf_counter()
         batches: list[Batch] = list(self.loader)  # type: ignore[arg-type]
         self.seconds["data"].append(perf_counter() - start)
         with torch.no_grad():
             logits = [self.net(batch["image"]) for batch in batches]
         self.seconds["loss and metrics"].append(self._parts(logits, batches))
+        del logits, batches
+        self._bare()  # so that either contender follows a training epoch: memory is as warm for the one as for the other
+        self.seconds["bare"].append(self._bare())
 
     def _bare(self) -> float:
         start = perf_counter()

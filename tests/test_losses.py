@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from retseg.anatomy import IGNORE
 from retseg.errors import InputError
-from retseg.losses import CrossEntropyDice, dice_macro_soft
+from retseg.losses import CrossEntropyDice, dice_macro_soft, true_class_surprise
 
 # One scan of 1 x 3 pixels, 2 classes; probabilities of class 1: 1/2, 3/4, 1/4.
 LOGITS = torch.tensor([[[[0.0, 0.0, math.log(3)]], [[0.0, math.log(3), 0.0]]]])
@@ -30,6 +30,12 @@ def test_micro_soft_dice_equals_the_formula_on_one_hot_masks():
     dice = 2 * (probabilities * truth).sum() / (probabilities.sum() + truth.sum())
     loss = CrossEntropyDice(ce_weight=0, dice_weight=1)(logits, mask)
     assert loss.item() == pytest.approx(1 - dice.item(), abs=1e-6)
+
+
+def test_surprise_equals_torchs_cross_entropy():
+    logits, mask = torch.randn(2, 4, 5, 7), torch.randint(-1, 4, (2, 5, 7))
+    theirs = F.cross_entropy(logits, mask, ignore_index=IGNORE, reduction="none")
+    assert torch.allclose(true_class_surprise(logits, mask), theirs, atol=1e-6)
 
 
 def test_macro_soft_dice_by_hand_leaves_absent_classes_out():

@@ -16,9 +16,19 @@ import yaml
 
 from retseg.anatomy import CLASS_NAMES
 from retseg.build import load_net
+from retseg.data.sources.phantom import PhantomSource
+from retseg.data.sources.phantom_export import write_duke_mat
 from retseg.training.environment import weights_sha256
 from retseg.training.history import read_history
 from tests.conftest import TINY
+
+FAST = (
+    "model.width=2",
+    "data.size=[64,64]",
+    "data.batch_size=2",
+    "trainer.max_epochs=1",
+    "callbacks.gradcam.num_scans=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +123,31 @@ def test_a_leaky_split_is_said_beside_the_scores(train, capsys):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["stamp"].startswith("leaky split: ")
     assert "leaky split: " in capsys.readouterr().out
+
+
+def test_trains_from_duke_files_with_the_papers_split_and_shows_it_in_tensorboard(train, tmp_path):
+    phantom = PhantomSource(num_subjects=2, bscans_per_subject=2, height=80, width=120, num_graders=2)
+    write_duke_mat(phantom, tmp_path / "mat", num_bscans=4, annotated_bscans=(1, 2), gaps=True, wedges=True)
+    options = ("data=duke", f"data.root={tmp_path / 'mat'}", "split=paper", "logger=tensorboard", "data.crop.rows=64")
+    folder = train("duke", *options, *FAST, tiny=())
+    split = json.loads((folder / "split.json").read_text())
+    assert (split["num_train"], split["num_val"]) == (6, 2)
+    assert {name[-2:] for name in split["train"] + split["val"]} == {"g1", "g2"}
+    assert json.loads((folder / "metrics.json").read_text())["data"]["name"] == "Duke DME"
+    assert list((folder / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_two_processes_train_one_run(tmp_path):
+    """Gloo on CPUs; each process sees half of the scans, the scores are of all of them."""
+    command = [sys.executable, "-m", "retseg.train", *TINY, f"hydra.run.dir={tmp_path / 'run'}"]
+    devices = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp", "callbacks.gradcam=null"]
+    done = subprocess.run([*command, *devices], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    row = read_history(tmp_path / "run" / "metrics.csv")[metrics["checkpoint"]["epoch"] - 1]
+    for name in ("accuracy", "dice_micro_soft", "dice_macro_layers"):
+        assert metrics["val"]["scores"][name] == pytest.approx(float(row[f"val/{name}"]), abs=1e-5)
+    assert done.stdout.count("run folder") == 2, "the first process alone speaks: at the start and at the end"
 
 
 def test_a_second_run_into_the_same_folder_is_refused(train, run_dir, capsys):

@@ -78,7 +78,7 @@ class OverlapScores(Metric):
 
     def update(self, logits: Tensor, mask: Tensor) -> None:
         """Add scans: logits (N, C, H, W), class ids (N, H, W)."""
-        annotated = mask != IGNORE
+        logits, annotated = logits.float(), mask != IGNORE  # half-precision sums over pixels would overflow
         highest = logits.amax(dim=1)
         self.confusion += confusion_matrix(predicted_classes(logits, highest), mask, len(self.class_names))
         true_logit = logits.gather(1, mask.clamp(min=0).unsqueeze(1)).squeeze(1)

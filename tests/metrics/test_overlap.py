@@ -112,6 +112,13 @@ def test_predicted_class_is_the_argmax_and_the_first_of_equals():
     assert torch.equal(predicted_classes(logits, logits.amax(dim=1)), logits.argmax(dim=1))
 
 
+def test_half_precision_counts_millions_of_pixels():
+    scores = OverlapScores(("background", "a"))
+    logits = torch.zeros(1, 2, 512, 512, dtype=torch.float16)
+    scores.update(logits, torch.zeros(1, 512, 512, dtype=torch.long))
+    assert scores.compute()["dice_micro_soft"] == 0.5
+
+
 def test_large_logits_do_not_overflow():
     scores = OverlapScores(("background", "a"))
     scores.update(torch.tensor([[[[1e4]], [[-1e4]]]]), torch.tensor([[[0]]]))
