@@ -71,7 +71,7 @@ def score(run_dir: Path, duke: Path, masks: Path, index: Path, checkpoint: str) 
             window = predicted[top : top + rows, left : left + columns]
             predicted = resize_mask(window.astype(np.int8), *truth.shape).astype(np.int64)
         truth[:, ~annotated_columns(truth)] = IGNORE
-        truth[predicted == IGNORE] = IGNORE
+        truth[predicted == IGNORE], predicted[predicted == IGNORE] = IGNORE, 0  # outside the run's window
         confusion = confusion_matrix(torch.from_numpy(predicted), torch.from_numpy(truth), len(CLASS_NAMES))
         scores[path.stem] = dice(confusion)
         total += confusion

@@ -58,17 +58,20 @@ class Rounds(Callback):
             logits = [self.net(batch["image"]) for batch in batches]
         self.seconds["loss and metrics"].append(self._parts(logits, batches))
         del logits, batches
-        self._bare()  # so that either contender follows a training epoch: memory is as warm for the one as for the other
+        self._bare()  # either contender follows a training epoch: memory is as warm for one as for the other
         self.seconds["bare"].append(self._bare())
 
     def _bare(self) -> float:
+        torch.use_deterministic_algorithms(False)  # as a bare loop would be; retseg's own steps are deterministic
         start = perf_counter()
         self.net.train()
         for batch in self.loader:
             self.optimizer.zero_grad()
             self.loss(self.net(batch["image"]), batch["mask"]).backward()  # type: ignore[call-overload]
             self.optimizer.step()
-        return perf_counter() - start
+        seconds = perf_counter() - start
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        return seconds
 
     def _parts(self, logits: list[Tensor], batches: list[Batch]) -> float:
         """Loss forward and backward to the logits, and the training scores, for the steps of an epoch."""
@@ -87,6 +90,7 @@ def measure(width: int = 16, batch_size: int = 4, steps: int = 6, rounds: int = 
     source = PhantomSource(num_subjects=2, bscans_per_subject=steps * batch_size)
     data = OctDataModule(source, SubjectHoldout([2]), batch_size=batch_size)
     data.read_all()
+    torch.utils.deterministic.fill_uninitialized_memory = False  # as `python -m retseg.train` has it
     torch.manual_seed(0)
     net = SegNet(width=width, norm="batch")
     module = SegmentationModule(net, CrossEntropyDice(), lambda p: torch.optim.Adam(p, lr=1e-3))
@@ -96,7 +100,7 @@ def measure(width: int = 16, batch_size: int = 4, steps: int = 6, rounds: int = 
         trainer = Trainer(
             max_epochs=rounds + 1, callbacks=[timer], logger=HistoryLogger(folder), default_root_dir=folder,
             enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
-            limit_val_batches=0, log_every_n_steps=1, deterministic=True, accelerator="cpu",
+            limit_val_batches=0, log_every_n_steps=1, deterministic="warn", accelerator="cpu",
         )  # fmt: skip
         trainer.fit(module, datamodule=data)
     seconds = {name: values[1:] for name, values in timer.seconds.items()}
