@@ -32,7 +32,8 @@ class DukeSource:
     A B-scan is annotated where its surfaces hold numbers in at least min_columns columns; the others are left out and
     counted. Rows are 1-based in the files, 0-based here. Repairs, each counted in `notices` and refused if strict:
     rows outside the image become unknown (NaN), and where surfaces cross `paint_mask` gives the pixels no class.
-    Fluid is None on slices that hold NaN alone or where the file has none; single NaN pixels are no fluid.
+    Fluid is None on slices that hold NaN alone or where the file has none; single NaN pixels are no fluid. With
+    fluid=False it is not read at all, which is most of the time that reading takes, and None everywhere.
     Opening reads the surfaces, no pixels. With download, an empty or missing root is filled first.
     """
 
@@ -44,6 +45,7 @@ class DukeSource:
         graders: Iterable[int] = (1, 2),
         strict: bool = False,
         expected_subjects: int = 10,
+        fluid: bool = True,
         min_columns: int = 1,
         label_origin: str = "manual",
         spacing: Spacing = DUKE_SPACING,
@@ -53,6 +55,7 @@ class DukeSource:
     ) -> None:
         self.root, self.label_origin, self.spacing = Path(root), label_origin, spacing
         self._graders, self._strict, self._min_columns = tuple(graders), strict, min_columns
+        self._reads_fluid = fluid
         if not self._graders or not set(self._graders) <= {1, 2}:
             raise InputError(f"graders {self._graders}: the files hold graders 1 and 2; use data.source.graders=[1,2]")
         if download and not _subject_files(self.root):
@@ -111,7 +114,8 @@ class DukeSource:
             for bscan in annotated.tolist():
                 key = ScanKey(grader, subject, bscan)
                 self._surfaces[key] = np.ascontiguousarray(layers[:, :, bscan], np.float32)
-        self._fluids[subject] = tuple(g for g in self._graders if self._has_fluid(path, variables, g, shape))
+        lookers = self._graders if self._reads_fluid else ()
+        self._fluids[subject] = tuple(g for g in lookers if self._has_fluid(path, variables, g, shape))
 
     def _layers(self, path: Path, variables: dict[str, Variable], grader: int, shape: tuple[int, ...]) -> Array:
         """0-based surface rows (S, W, B) of one grader, float64, NaN where unknown; repairs counted."""

@@ -157,7 +157,13 @@ def test_archive_damaged_inside(tmp_path, server):
 
 @pytest.mark.parametrize(
     "name",
-    ["../Subject_01.mat", "/tmp/Subject_01.mat", "a/../../Subject_01.mat", "..\\Subject_01.mat", "C:\\Subject_01.mat"],
+    [
+        "../Subject_01.mat",
+        "/elsewhere/Subject_01.mat",
+        "a/../../Subject_01.mat",
+        "..\\Subject_01.mat",
+        "C:\\Subject_01.mat",
+    ],
 )
 def test_member_outside_the_folder(tmp_path, server, name):
     root = tmp_path / "root"

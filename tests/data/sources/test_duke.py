@@ -9,7 +9,9 @@ import pytest
 import scipy.io
 
 from retseg.bscan import ScanKey, Spacing
+from retseg.data.sources import duke
 from retseg.data.sources.duke import DukeSource
+from retseg.data.sources.mat import read_variable
 
 
 def test_keys_are_the_bscans_that_somebody_annotated(tmp_path, duke_files):
@@ -82,6 +84,16 @@ def test_fractions_of_gray_levels_are_kept_as_float32(tmp_path, duke_files):
     image = DukeSource(tmp_path).read(ScanKey(1, "s01", 2)).image
     assert image.dtype == np.float32
     np.testing.assert_array_equal(image, images[:, :, 2])
+
+
+def test_fluid_is_left_unread_where_nobody_wants_it(tmp_path, duke_files, monkeypatch):
+    duke_files.write(tmp_path)
+    read = []
+    monkeypatch.setattr(duke, "read_variable", lambda path, name: read.append(name) or read_variable(path, name))
+    source = DukeSource(tmp_path, fluid=False)
+    assert all(source.read(key).fluid is None for key in source.keys)
+    assert not any("manualFluid" in notice for notice in source.notices)
+    assert set(read) == {"images", "manualLayers1", "manualLayers2"}
 
 
 def test_integral_layers_and_uint8_fluid_are_read(tmp_path, duke_files):
