@@ -1,4 +1,4 @@
-"""`make bench`: every ratio that retseg promises, beside its limit, from one run on this machine (about 10 minutes)."""
+"""`make bench`: every ratio that retseg promises, beside its limit, from one run on this machine (6 to 10 minutes)."""
 
 import torch
 from rich.console import Console
