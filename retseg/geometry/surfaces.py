@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from retseg.anatomy import IGNORE
+from retseg.anatomy import IGNORE, NUM_CLASSES, NUM_SURFACES
 
 Array = npt.NDArray[Any]
 
@@ -33,3 +33,35 @@ def paint_mask(surface_rows: Array, num_rows: int) -> Array:
     settled = (below == above + 1) & known.any(axis=0)
     mask = np.where(above == num_surfaces - 1, 0, above + 1)
     return np.where(settled, mask, IGNORE).astype(np.int8)
+
+
+def depth_classes(mask: Array) -> Array:
+    """Depth classes (H, W) int8 of class ids (H, W): 0 above the retina, layers, NUM_CLASSES below it; or IGNORE.
+
+    Background is below the retina where more layer pixels of its column lie above it than below it, else above: so a
+    gap halfway through the retina, or a column without any layer, counts as above.
+    """
+    is_layer = mask > 0
+    num_above = np.cumsum(is_layer, axis=0, dtype=np.int32)
+    is_below = (mask == 0) & (2 * num_above > num_above[-1])
+    return np.where(is_below, NUM_CLASSES, mask).astype(np.int8)
+
+
+def trace_surfaces(mask: Array) -> Array:
+    """Surface rows (S, W) float32 from class ids (H, W): the inverse of `paint_mask` wherever layers are in order.
+
+    Surface k is the number of rows of its column whose depth class is k or less, so surfaces never cross, whatever the
+    mask. A column without a layer has none (nan). IGNORE pixels count as what lies above them; surfaces that touch
+    one (in the row above or below) are nan.
+    """
+    num_rows, num_columns = mask.shape
+    depth, is_ignored = depth_classes(mask), mask == IGNORE
+    if is_ignored.any():
+        last_known = np.maximum.accumulate(np.where(is_ignored, 0, np.arange(num_rows)[:, None]), axis=0)
+        depth = np.maximum(np.take_along_axis(depth, last_known, axis=0), 0)
+    cells = depth + (NUM_CLASSES + 1) * np.arange(num_columns)
+    counts = np.bincount(cells.ravel(), minlength=(NUM_CLASSES + 1) * num_columns)
+    rows = counts.reshape(num_columns, NUM_CLASSES + 1).cumsum(axis=1)[:, :NUM_SURFACES].T
+    padded = np.pad(is_ignored, ((1, 1), (0, 0)))
+    is_open = np.take_along_axis(padded[:-1] | padded[1:], rows, axis=0)
+    return np.where(is_open | ~(mask > 0).any(axis=0), np.nan, rows).astype(np.float32)

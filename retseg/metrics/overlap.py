@@ -48,6 +48,11 @@ def recall(confusion: Tensor) -> Tensor:
     return confusion.diagonal() / confusion.sum(dim=1)
 
 
+def precision(confusion: Tensor) -> Tensor:
+    """TP / (TP + FP) per class (C,), pooled over the set; never predicted: nan."""
+    return confusion.diagonal() / confusion.sum(dim=0)
+
+
 def accuracy(confusion: Tensor) -> Tensor:
     """Share of annotated pixels given their true class (eq. 4), background included; nothing annotated: nan."""
     return confusion.diagonal().sum() / confusion.sum()
