@@ -17,8 +17,10 @@ class CrossEntropyDice(nn.Module):
     """ce_weight x cross-entropy + dice_weight x (1 - Dice), the paper's eq. 3 with weights 1 and 0.5.
 
     Cross-entropy is the mean over annotated pixels (eq. 1 as Keras averages it), weighted by class if class_weights
-    are given. Dice (eq. 2) is soft, of one batch, see `dice_micro_soft` and `dice_macro_soft`. Section 3.6 speaks of
-    "equal weighting (lambda = 0.5)"; the paper's printed loss follows eq. 3; equal weighting is 0.5 and 0.5 here.
+    are given, and by (1 - p)^focal_gamma, p being the probability of the pixel's true class (focal loss, Lin et al.
+    2017, doi 10.1109/ICCV.2017.324; gamma 0 is none). Dice (eq. 2) is soft, of one batch, see `dice_micro_soft` and
+    `dice_macro_soft`. Section 3.6 speaks of "equal weighting (lambda = 0.5)"; the paper's printed loss follows eq. 3;
+    equal weighting is 0.5 and 0.5 here.
     A batch with nothing annotated gives 0.
     """
 
@@ -28,13 +30,17 @@ class CrossEntropyDice(nn.Module):
         dice_weight: float = 0.5,
         dice_reduction: DiceReduction = "micro_soft",
         class_weights: Sequence[float] | None = None,
+        focal_gamma: float = 0.0,
     ) -> None:
         super().__init__()
+        if focal_gamma < 0:
+            raise InputError(f"loss.focal_gamma: {focal_gamma}, expected 0 (plain cross-entropy) or more; 2 is usual")
         if dice_reduction not in ("micro_soft", "macro_soft"):
             raise InputError(f"loss.dice_reduction: {dice_reduction!r} is neither micro_soft nor macro_soft")
         if ce_weight < 0 or dice_weight < 0 or ce_weight + dice_weight == 0:
             raise InputError(f"loss: weights {ce_weight} and {dice_weight}, expected none below 0 and one above")
         self.ce_weight, self.dice_weight, self.dice_reduction = ce_weight, dice_weight, dice_reduction
+        self.focal_gamma = focal_gamma
         weights = None if class_weights is None else torch.tensor(list(class_weights), dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
         self.class_weights: Tensor | None
@@ -43,12 +49,16 @@ class CrossEntropyDice(nn.Module):
         """Scalar loss."""
         annotated = mask != IGNORE
         surprise = true_class_surprise(logits, mask)
-        cross_entropy = self._mean(surprise, mask, annotated)
+        cross_entropy = self._mean(self._focused(surprise), mask, annotated)
         if self.dice_reduction == "micro_soft":
             dice = dice_micro_soft(surprise, annotated)
         else:
             dice = dice_macro_soft(logits, mask, annotated)
         return self.ce_weight * cross_entropy + self.dice_weight * (1 - dice) * annotated.any()
+
+    def _focused(self, surprise: Tensor) -> Tensor:
+        """-(1 - p)^gamma log p from -log p (N, H, W)."""
+        return surprise if self.focal_gamma == 0 else (-torch.expm1(-surprise)) ** self.focal_gamma * surprise
 
     def _mean(self, surprise: Tensor, mask: Tensor, annotated: Tensor) -> Tensor:
         if self.class_weights is None:

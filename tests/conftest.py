@@ -18,6 +18,7 @@ TINY = (
     "callbacks.gradcam.layers=[conv2d_19]",
     "callbacks.gradcam.num_scans=1",
     "trainer.max_epochs=2",
+    "evaluate=false",
 )
 """Options of a run of seconds: 6 scans train (3 steps an epoch), 2 validate."""
 

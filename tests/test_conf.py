@@ -38,7 +38,21 @@ def targets(node, place=""):
 def test_the_choices_of_the_readme_exist():
     wanted = {"experiment=duke_segnet", "experiment=paper_code", "experiment=duke_segnet_cpu", "experiment=phantom"}
     wanted |= {"data=phantom", "data=duke", "data=paper_arrays", "data=hdf5"}
-    assert wanted | {"split=paper", "split=subject_holdout", "split=subject_kfold"} <= set(CHOICES)
+    splits = ("paper", "cvip2018", "ynet", "he2019", "relaynet", "leave_one_subject_out", "from_file")
+    wanted |= {f"split={name}" for name in (*splits, "subject_kfold", "subject_holdout")}
+    wanted |= {"sweep=kfold", "sweep=leakage", "sweep=ablation", "augmentation=flip_shift_gain"}
+    assert wanted <= set(CHOICES)
+
+
+def test_an_ablation_has_the_last_word_over_the_sweep():
+    sweep = ("experiment=duke_segnet_cpu", "sweep=ablation")
+    assert composed(*sweep, "ablation=batch_32").data.batch_size == 32
+    assert composed(*sweep, "ablation=no_norm").model.norm == "none"
+    assert composed(*sweep, "ablation=ce").loss.dice_weight == 0
+    assert composed(*sweep, "ablation=augmented").augmentation._target_.endswith("FlipShiftGain")
+    assert composed(*sweep, "ablation=deep").model.max_width == 2 * 8 * composed(*sweep).model.width
+    variants = yaml.safe_load((CONF / "sweep" / "ablation.yaml").read_text())["hydra"]["sweeper"]["params"]["ablation"]
+    assert sorted(variants.split(",")) == sorted(path.stem for path in (CONF / "ablation").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("choice", CHOICES)

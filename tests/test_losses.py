@@ -79,3 +79,25 @@ def test_refuses_wrong_settings():
         CrossEntropyDice(ce_weight=-1)
     with pytest.raises(InputError, match="neither micro_soft nor macro_soft"):
         CrossEntropyDice(dice_reduction="macro")
+
+
+def test_focal_cross_entropy_by_hand_and_against_torchvision():
+    from torchvision.ops import sigmoid_focal_loss
+
+    focal = CrossEntropyDice(dice_weight=0, focal_gamma=2)(LOGITS, MASK)
+    by_hand = -(0.5**2 * math.log(0.5) + 0.25**2 * math.log(0.75) + 0.75**2 * math.log(0.25)) / 3
+    assert focal.item() == pytest.approx(by_hand)
+    # Two classes: the softmax is a sigmoid of the difference of the logits.
+    theirs = sigmoid_focal_loss(LOGITS[:, 1] - LOGITS[:, 0], MASK.float(), alpha=-1, gamma=2, reduction="mean")
+    assert focal.item() == pytest.approx(theirs.item())
+
+
+def test_focal_gradients_are_finite_where_a_pixel_is_certain():
+    logits = torch.tensor([[[[50.0]], [[-50.0]]]], requires_grad=True)
+    CrossEntropyDice(focal_gamma=2)(logits, torch.zeros(1, 1, 1, dtype=torch.long)).backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_refuses_a_negative_focal_gamma():
+    with pytest.raises(InputError, match=r"loss\.focal_gamma: -1, expected 0"):
+        CrossEntropyDice(focal_gamma=-1)

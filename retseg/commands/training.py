@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from retseg.build import Run, build_run, load_config
+from retseg.commands.existing_run import existing_run
 from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, save_metrics
 from retseg.errors import InputError
 from retseg.training import wandb_run
@@ -39,9 +40,11 @@ def train(config: DictConfig, checkpoint: Path | None = None) -> float:
     console = Console(soft_wrap=True, highlight=False, quiet=not is_main)
     run_dir = Path(config.paths.run_dir)
     if is_main and checkpoint is None and (run_dir / "config.yaml").exists():
-        raise InputError(
-            f"{run_dir}: holds a run already; go on with resume={run_dir}, or choose another hydra.run.dir"
-        )
+        found = existing_run(run_dir, config)
+        if found.score is not None:
+            console.print(f"run folder   {run_dir}: done already, left as it is")
+            return found.score
+        checkpoint = found.checkpoint
     # Deterministic mode would fill all fresh memory with nan: 3 % of a step, to find bugs that PyTorch's tests find.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     seed_everything(config.seed, workers=True, verbose=False)

@@ -16,43 +16,78 @@ Splitter = Callable[[Sequence[ScanKey]], "Split"]
 
 
 @dataclass(frozen=True)
+class Protocol:
+    """Where a split was published, and what its scores are taken on: `retseg evaluate` keeps to the columns.
+
+    columns: first and last + 1 of the scan's own columns, 0-based; None: all that are annotated.
+    """
+
+    source: str
+    columns: tuple[int, int] | None = None
+    surfaces: str = "all 8"
+    scale: str = "the scan's own pixel size"
+
+    def __post_init__(self) -> None:
+        """InputError where the columns are no range."""
+        if self.columns is not None and (len(self.columns) != 2 or not 0 <= self.columns[0] < self.columns[1]):
+            raise InputError(f"split.protocol.columns: {list(self.columns)}, expected first and last + 1, 0-based")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, in JSON's types."""
+        columns = None if self.columns is None else list(self.columns)
+        return {"source": self.source, "columns": columns, "surfaces": self.surfaces, "scale": self.scale}
+
+
+@dataclass(frozen=True)
 class Split:
-    """Keys that train and keys that validate, with the rule that made them."""
+    """Keys that train, that validate, and that are kept for the end (test), with the rule that made them."""
 
     rule: str
     train: tuple[ScanKey, ...]
     val: tuple[ScanKey, ...]
     settings: dict[str, Any] = field(default_factory=dict)
+    test: tuple[ScanKey, ...] = ()
+    protocol: Protocol | None = None
+
+    @property
+    def scored(self) -> tuple[ScanKey, ...]:
+        """What a run is judged by: the test scans, or those of validation where no scan is kept for a test."""
+        return self.test or self.val
 
     @property
     def shared_scans(self) -> tuple[ScanKey, ...]:
-        """Validation keys whose very B-scan (whoever annotated it) also trains."""
+        """Scored keys whose very B-scan (whoever annotated it) also trains."""
         trained = {key.scan_name for key in self.train}
-        return tuple(key for key in self.val if key.scan_name in trained)
+        return tuple(key for key in self.scored if key.scan_name in trained)
 
     @property
     def shared_subjects(self) -> tuple[str, ...]:
-        """Subjects on both sides."""
-        return tuple(sorted({key.subject for key in self.train} & {key.subject for key in self.val}))
+        """Subjects on both sides, training and what is scored."""
+        return tuple(sorted({key.subject for key in self.train} & {key.subject for key in self.scored}))
 
     @property
     def stamp(self) -> str:
         """Words that go beside every score: "leaky split: ...", or "subjects apart" where none is on both sides."""
         if not self.shared_subjects:
-            return f"subjects apart ({len({key.subject for key in self.val})} held out)"
+            return f"subjects apart ({len({key.subject for key in self.scored})} held out)"
+        side = "test" if self.test else "validation"
         return (
-            f"leaky split: {len(self.shared_scans)} of {len(self.val)} validation B-scans are also in training, "
+            f"leaky split: {len(self.shared_scans)} of {len(self.scored)} {side} B-scans are also in training, "
             f"{len(self.shared_subjects)} subjects are on both sides"
         )
 
     @property
     def sha256(self) -> str:
         """Hash of the members: two runs with the same hash trained and validated on the same keys."""
-        members = {side: sorted(key.name for key in getattr(self, side)) for side in ("train", "val")}
+        members = {side: sorted(key.name for key in getattr(self, side)) for side in self._sides}
         return hashlib.sha256(json.dumps(members, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def _sides(self) -> tuple[str, ...]:
+        return ("train", "val", "test") if self.test else ("train", "val")
+
     def save(self, path: Path) -> None:
-        """Write members, rule, stamp and hash as JSON."""
+        """Write members, rule, protocol, stamp and hash as JSON."""
         content = {
             "rule": self.rule,
             "settings": self.settings,
@@ -60,16 +95,17 @@ class Split:
             "sha256": self.sha256,
             "num_train": len(self.train),
             "num_val": len(self.val),
+            "num_test": len(self.test),
+            "protocol": None if self.protocol is None else self.protocol.as_dict(),
             "shared_scans": [key.name for key in self.shared_scans],
             "shared_subjects": list(self.shared_subjects),
-            "train": [key.name for key in self.train],
-            "val": [key.name for key in self.val],
+            **{side: [key.name for key in getattr(self, side)] for side in ("train", "val", "test")},
         }
         path.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def _checked(split: Split) -> Split:
-    """The split, unless one side is empty."""
+def checked(split: Split) -> Split:
+    """The split, unless nothing trains or nothing validates."""
     for side in ("train", "val"):
         if not getattr(split, side):
             raise InputError(
@@ -88,6 +124,7 @@ class PaperSplit:
 
     val_fraction: float = 0.2
     seed: int = 42
+    protocol: Protocol | None = None
 
     def __call__(self, keys: Sequence[ScanKey]) -> Split:
         """Split all keys."""
@@ -98,7 +135,8 @@ class PaperSplit:
         order = np.random.RandomState(self.seed).permutation(len(ordered))
         val, train = order[:num_val], order[num_val:]
         settings = {"val_fraction": self.val_fraction, "seed": self.seed}
-        return _checked(Split("paper", _pick(ordered, train), _pick(ordered, val), settings))
+        sides = (_pick(ordered, train), _pick(ordered, val))
+        return checked(Split("paper", *sides, settings, protocol=self.protocol))
 
 
 @dataclass(frozen=True)
@@ -109,41 +147,68 @@ class SubjectHoldout:
 
     def __call__(self, keys: Sequence[ScanKey]) -> Split:
         """Split all keys."""
-        held_out = {f"s{s:02d}" if isinstance(s, int) else s for s in self.subjects}
+        held_out = subject_names(self.subjects)
         return _split_by_subject("subject_holdout", keys, held_out, {"subjects": sorted(held_out)})
 
 
 @dataclass(frozen=True)
 class SubjectKFold:
-    """Fold number `fold` (from 0) of `num_folds`: subjects in seeded random order, dealt out in turn."""
+    """Fold number `fold` (from 0) of `num_folds`: subjects in seeded random order, dealt out in turn.
+
+    With `repeats`, fold goes on: from num_folds on it counts the folds of a second deal in another order, and so on.
+    """
 
     num_folds: int = 5
     fold: int = 0
     seed: int = 0
+    repeats: int = 1
 
     def __call__(self, keys: Sequence[ScanKey]) -> Split:
         """Split all keys."""
         subjects = sorted({key.subject for key in keys})
         if not 2 <= self.num_folds <= len(subjects):
             raise InputError(f"split.num_folds: {self.num_folds}, expected 2 to {len(subjects)} (one subject a fold)")
-        if not 0 <= self.fold < self.num_folds:
-            raise InputError(f"split.fold: {self.fold}, expected 0 to {self.num_folds - 1}")
-        order = np.random.default_rng(self.seed).permutation(len(subjects))
-        held_out = {subjects[i] for i in order[self.fold :: self.num_folds]}
+        if not 0 <= self.fold < self.num_folds * self.repeats:
+            raise InputError(f"split.fold: {self.fold}, expected 0 to {self.num_folds * self.repeats - 1}")
+        deal, place = divmod(self.fold, self.num_folds)
+        order = np.random.default_rng(self.seed + deal).permutation(len(subjects))
+        held_out = {subjects[i] for i in order[place :: self.num_folds]}
         settings = {"num_folds": self.num_folds, "fold": self.fold, "seed": self.seed, "subjects": sorted(held_out)}
         return _split_by_subject("subject_kfold", keys, held_out, settings)
 
 
-def _split_by_subject(rule: str, keys: Sequence[ScanKey], held_out: set[str], settings: dict[str, Any]) -> Split:
+@dataclass(frozen=True)
+class LeaveOneSubjectOut:
+    """One subject validates, all others train: `split.subject` by name ("s03") or number (3)."""
+
+    subject: int | str
+
+    def __call__(self, keys: Sequence[ScanKey]) -> Split:
+        """Split all keys."""
+        held_out = subject_names([self.subject])
+        return _split_by_subject("leave_one_subject_out", keys, held_out, {"subjects": sorted(held_out)})
+
+
+def subject_names(subjects: Sequence[int | str]) -> set[str]:
+    """Names ("s03") of subjects given by name or by number (3)."""
+    return {f"s{subject:02d}" if isinstance(subject, int) else subject for subject in subjects}
+
+
+def refuse_unknown_subjects(rule: str, keys: Sequence[ScanKey], subjects: set[str]) -> None:
+    """InputError for a subject that the data does not have."""
     known = {key.subject for key in keys}
-    if unknown := held_out - known:
+    if unknown := subjects - known:
         raise InputError(
             f"split={rule}: no subject {', '.join(sorted(unknown))}; the data has {', '.join(sorted(known))}"
         )
+
+
+def _split_by_subject(rule: str, keys: Sequence[ScanKey], held_out: set[str], settings: dict[str, Any]) -> Split:
+    refuse_unknown_subjects(rule, keys, held_out)
     ordered = sorted(keys)
     train = tuple(key for key in ordered if key.subject not in held_out)
     val = tuple(key for key in ordered if key.subject in held_out)
-    return _checked(Split(rule, train, val, settings))
+    return checked(Split(rule, train, val, settings))
 
 
 def _pick(keys: Sequence[ScanKey], indices: Any) -> tuple[ScanKey, ...]:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from retseg.anatomy import CLASS_NAMES
+from retseg.data.augmentation import Augmentation
 from retseg.data.dataset import Batch
 from retseg.errors import InputError
 from retseg.metrics.overlap import OverlapScores
@@ -25,7 +26,7 @@ class SegmentationModule(LightningModule):
 
     Logs once an epoch, for stages train and val: <stage>/loss, the mean over the stage's scans of their batch's loss;
     <stage>/{accuracy,dice_micro_soft,iou_micro_soft,dice_macro_8,...} and <stage>_class/{dice,iou,accuracy}/<class>,
-    see `OverlapScores`. Training scores are of the weights as they were at each step.
+    see `OverlapScores`. Training scores are of the weights as they were at each step, on augmented scans if any are.
     Every step starts from random state of its own, seeded by (seed, epoch, step), so that a resumed run draws what an
     undisturbed one would have drawn.
     """
@@ -38,9 +39,10 @@ class SegmentationModule(LightningModule):
         schedule: Schedule | None = None,
         class_names: Sequence[str] = CLASS_NAMES,
         seed: int = 0,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
-        self.net, self.loss, self.seed = net, loss, seed
+        self.net, self.loss, self.seed, self.augmentation = net, loss, seed, augmentation
         self.class_names = tuple(class_names)
         self._make_optimizer, self._schedule = optimizer, schedule
         self._plateau: ReduceLROnPlateau | None = None
@@ -58,7 +60,10 @@ class SegmentationModule(LightningModule):
         torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx, self.global_rank)) % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Scalar loss of a batch."""
+        """Scalar loss of a batch, augmented if training augments."""
+        if self.augmentation is not None:
+            image, mask = self.augmentation(batch["image"], batch["mask"])
+            batch = {**batch, "image": image, "mask": mask}
         loss = self._step("train", self.train_scores, batch)
         if not torch.isfinite(loss):
             raise InputError(

@@ -4,7 +4,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from retseg.bscan import ScanKey
-from retseg.data.splits import PaperSplit, SubjectHoldout, SubjectKFold
+from retseg.data.splits import LeaveOneSubjectOut, PaperSplit, Protocol, SubjectHoldout, SubjectKFold
 from retseg.errors import InputError
 
 BSCANS = (10, 15, 20, 25, 28, 30, 32, 35, 40, 45, 50)
@@ -45,6 +45,21 @@ def test_kfold_holds_each_subject_out_once():
     assert not any(split.shared_subjects for split in folds)
 
 
+def test_repeated_kfold_deals_anew_and_holds_each_subject_out_once_a_deal():
+    folds = [SubjectKFold(num_folds=2, fold=fold, repeats=2)(KEYS) for fold in range(4)]
+    held_out = [{key.subject for key in split.val} for split in folds]
+    for deal in (held_out[:2], held_out[2:]):
+        assert deal[0] | deal[1] == {key.subject for key in KEYS}
+        assert not deal[0] & deal[1]
+    assert held_out[0] not in held_out[2:]
+    assert SubjectKFold(num_folds=2, fold=1)(KEYS).val == folds[1].val
+
+
+def test_leave_one_subject_out():
+    split = LeaveOneSubjectOut(3)(KEYS)
+    assert ({key.subject for key in split.val}, len(split.val), len(split.train)) == ({"s03"}, 22, 198)
+
+
 def test_hash_is_of_the_members_whatever_their_order(tmp_path):
     split, again = SubjectHoldout([1])(KEYS), SubjectHoldout([1])(list(reversed(KEYS)))
     other = SubjectHoldout([2])(KEYS)
@@ -64,9 +79,17 @@ def test_hash_is_of_the_members_whatever_their_order(tmp_path):
         (SubjectHoldout(list(range(1, 11))), "no scan is left for train"),
         (SubjectKFold(num_folds=11), r"split.num_folds: 11, expected 2 to 10"),
         (SubjectKFold(num_folds=5, fold=5), r"split.fold: 5, expected 0 to 4"),
+        (SubjectKFold(num_folds=5, fold=10, repeats=2), r"split.fold: 10, expected 0 to 9"),
+        (LeaveOneSubjectOut("s99"), "no subject s99"),
         (PaperSplit(val_fraction=1.5), r"split.val_fraction: 1.5"),
     ],
 )
 def test_refuses_what_makes_no_split(splitter, message):
     with pytest.raises(InputError, match=message):
         splitter(KEYS)
+
+
+@pytest.mark.parametrize("columns", [(5, 5), (-1, 4), (1, 2, 3)])
+def test_a_protocol_refuses_columns_that_are_no_range(columns):
+    with pytest.raises(InputError, match=r"split\.protocol\.columns"):
+        Protocol("nobody", columns)

@@ -1,0 +1,72 @@
+"""What is to be done where a run folder is there already: nothing if it is done, go on if it was cut off."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from retseg.build import load_config
+from retseg.errors import InputError
+
+OWN_TO_A_START = ("existing", "resume", "show_traceback", "paths")
+"""Options that say how a run is started, not what it is."""
+
+ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class ExistingRun:
+    """A run folder of the same configuration: its score if it is done, else the checkpoint to go on from, if any."""
+
+    score: float | None
+    checkpoint: Path | None
+
+
+def existing_run(run_dir: Path, config: DictConfig) -> ExistingRun:
+    """What is in a run folder. InputError where another configuration trained there, or where existing=refuse."""
+    if config.existing not in ("refuse", "continue"):
+        raise InputError(f"existing={config.existing}: expected refuse or continue")
+    if config.existing == "refuse":
+        raise InputError(
+            f"{run_dir}: holds a run already; go on with resume={run_dir}, or choose another hydra.run.dir"
+        )
+    _refuse_another_configuration(run_dir, config)
+    metrics = run_dir / "metrics.json"
+    if metrics.is_file():
+        return ExistingRun(json.loads(metrics.read_text())["val"]["scores"]["dice_macro_layers"], None)
+    checkpoint = run_dir / "checkpoints" / "last.ckpt"
+    return ExistingRun(None, checkpoint if checkpoint.is_file() else None)
+
+
+def _refuse_another_configuration(run_dir: Path, config: DictConfig) -> None:
+    saved, wanted = dict(_options(load_config(run_dir))), dict(_options(config))
+    for name in sorted(saved.keys() | wanted.keys()):
+        old, new = saved.get(name, ABSENT), wanted.get(name, ABSENT)
+        if old != new:
+            raise InputError(
+                f"{run_dir}: was trained with {name}={old}, now it is {new}; choose another folder or remove this one"
+            )
+
+
+def _options(config: DictConfig) -> Iterator[tuple[str, Any]]:
+    """Every single option of a configuration with its dotted name, resolved; those that say how to start left out.
+
+    The run folder itself reads RUN: a folder that was moved holds the same run.
+    """
+    container = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(container, dict)
+    run_dir = str(config.paths.run_dir)
+
+    def walk(node: Any, place: str) -> Iterator[tuple[str, Any]]:
+        if isinstance(node, dict) and node:
+            for key, value in node.items():
+                yield from walk(value, f"{place}.{key}" if place else str(key))
+        else:
+            yield place, node.replace(run_dir, "RUN") if isinstance(node, str) else node
+
+    for key, value in container.items():
+        if key not in OWN_TO_A_START:
+            yield from walk(value, str(key))

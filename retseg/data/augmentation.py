@@ -1,0 +1,43 @@
+"""Random changes of training batches that labels follow: image (N, 1, H, W) float32 0..1, mask (N, H, W) class ids."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from retseg.errors import InputError
+
+
+class Augmentation(Protocol):
+    """Changes a batch. It draws from torch's generator, which every training step seeds anew: resumed runs agree."""
+
+    def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Changed image and mask, of the same shapes."""
+        ...
+
+
+class FlipShiftGain:
+    """Each scan is mirrored left to right with probability `flip`, moved up or down, and made brighter or darker.
+
+    The shift is uniform within +- shift_rows x H, in whole rows; what enters is the outermost row again, so that
+    vitreous and choroid go on (labels too). The gain is uniform within 1 +- gain; values stay within 0..1.
+    """
+
+    def __init__(self, flip: float = 0.5, shift_rows: float = 0.1, gain: float = 0.2) -> None:
+        for name, value in (("flip", flip), ("shift_rows", shift_rows), ("gain", gain)):
+            if not 0 <= value <= 1:
+                raise InputError(f"augmentation.{name}: {value}, expected a number from 0 to 1")
+        self.flip, self.shift_rows, self.gain = flip, shift_rows, gain
+
+    def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """See Augmentation."""
+        num, height = mask.shape[:2]
+        draws = torch.rand(3, num).to(image.device)  # drawn on the CPU: the same on every device
+        is_flipped = (draws[0] < self.flip).view(-1, 1, 1)
+        shift = torch.round((2 * draws[1] - 1) * self.shift_rows * height).long()
+        rows = (torch.arange(height, device=image.device) - shift[:, None]).clamp(0, height - 1)
+        rows = rows[:, :, None].expand_as(mask)
+        mask = torch.where(is_flipped, mask.flip(2), mask).gather(1, rows)
+        plane = torch.where(is_flipped, image[:, 0].flip(2), image[:, 0]).gather(1, rows)
+        gain = 1 + (2 * draws[2] - 1) * self.gain
+        return (plane * gain.view(-1, 1, 1)).clamp(0, 1)[:, None], mask
