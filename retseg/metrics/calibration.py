@@ -5,11 +5,16 @@ probability of the predicted class; temperature scaling (Guo et al. 2017, arXiv 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from retseg.anatomy import IGNORE
+
+Array = npt.NDArray[Any]
 
 NUM_BINS = 15
 """Bins of confidence of equal width; each holds its lower edge, the last one 1 as well."""
@@ -62,32 +67,36 @@ def calibration_sums(logits: Tensor, mask: Tensor, stride: int = 5) -> list[Cali
     sums = []
     for scan_logits, scan_mask in zip(logits.flatten(2), mask.flatten(1), strict=True):
         chosen = (scan_mask != IGNORE).nonzero()[::stride, 0]
-        sums.append(_scan_sums(scan_logits[:, chosen].float().cpu(), scan_mask[chosen].cpu()))
+        sums.append(_scan_sums(scan_logits[:, chosen].float().cpu().numpy(), scan_mask[chosen].cpu().numpy()))
     return sums
 
 
-def _scan_sums(logits: Tensor, classes: Tensor) -> CalibrationSums:
-    """Sums from the logits (C, P) and true classes (P,) of P pixels."""
-    highest, predicted = logits.max(dim=0)
-    below = logits - highest
-    below_of_true = below.gather(0, classes[None])[0].double().sum()
-    # Every pixel is in one of four cells of bins: predicted background or a layer, wrongly or rightly.
-    cells = NUM_BINS * (2 * (predicted > 0) + (predicted == classes))
-    nll, counts, confidences = [], [], []
-    for temperature in TEMPERATURES:
-        partition = (below / temperature).exp_().sum(dim=0)
-        nll.append(partition.log().sum(dtype=torch.float64) - below_of_true / temperature)
-        confidence = partition.reciprocal_()
-        cell = cells + (confidence * NUM_BINS).long().clamp_(max=NUM_BINS - 1)
-        counts.append(cell.bincount(minlength=4 * NUM_BINS))
-        confidences.append(cell.bincount(confidence.double(), 4 * NUM_BINS))
-    count = torch.stack(counts).view(-1, 2, 2, NUM_BINS)
+def _scan_sums(logits: Array, classes: Array) -> CalibrationSums:
+    """Sums from the logits (C, P) float32 and true classes (P,) of P pixels.
+
+    In numpy: arrays this small only wait for each other on torch's threads.
+    """
+    predicted, below = logits.argmax(axis=0), logits - logits.max(axis=0)
+    below_of_true = np.take_along_axis(below, classes[None], axis=0).sum(dtype=np.float64)
+    # Every pixel is in one of four rows of bins: predicted background or a layer, wrongly or rightly.
+    row = 2 * (predicted > 0) + (predicted == classes)
+    nll = np.zeros(len(TEMPERATURES))
+    counts = np.zeros((len(TEMPERATURES), 4 * NUM_BINS), np.int64)
+    confidences = np.zeros(counts.shape)
+    for index, temperature in enumerate(TEMPERATURES):
+        partition = np.exp(below / np.float32(temperature)).sum(axis=0)
+        nll[index] = np.log(partition).sum(dtype=np.float64) - below_of_true / temperature
+        confidence = 1 / partition
+        cell = row * NUM_BINS + np.minimum((confidence * NUM_BINS).astype(np.int64), NUM_BINS - 1)
+        counts[index] = np.bincount(cell, minlength=4 * NUM_BINS)
+        confidences[index] = np.bincount(cell, confidence, 4 * NUM_BINS)
+    count = torch.from_numpy(counts).view(-1, 2, 2, NUM_BINS)
     return CalibrationSums(
-        torch.stack(nll),
+        torch.from_numpy(nll),
         _by_group(count.sum(dim=2)),
-        _by_group(torch.stack(confidences).view(-1, 2, 2, NUM_BINS).sum(dim=2)),
+        _by_group(torch.from_numpy(confidences).view(-1, 2, 2, NUM_BINS).sum(dim=2)),
         _by_group(count[:, :, 1]),
-        torch.stack([torch.tensor(len(classes)), (predicted > 0).sum()]),
+        torch.tensor([len(classes), int((predicted > 0).sum())]),
     )
 
 

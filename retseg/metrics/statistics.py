@@ -24,9 +24,9 @@ def resample_weights(num_subjects: int, num_draws: int = 2000, seed: int = 0) ->
     A pooled score of a draw is the score of the subjects' sums weighted so. Fewer than two subjects: no draws (0, S),
     for one subject tells nothing of how much subjects differ.
     """
-    shares = np.full(num_subjects, 1 / max(num_subjects, 1))
-    draws = num_draws if num_subjects > 1 else 0
-    return np.random.default_rng(seed).multinomial(num_subjects, shares, size=draws)
+    if num_subjects < 2:
+        return np.zeros((0, num_subjects), np.int64)
+    return np.random.default_rng(seed).multinomial(num_subjects, np.full(num_subjects, 1 / num_subjects), num_draws)
 
 
 def interval(draws: Array, level: float = 0.95) -> tuple[Array, Array]:

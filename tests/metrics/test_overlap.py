@@ -6,7 +6,16 @@ import torch.multiprocessing as mp
 from sklearn import metrics as sklearn_metrics
 
 from retseg.anatomy import CLASS_NAMES, IGNORE
-from retseg.metrics.overlap import OverlapScores, accuracy, confusion_matrix, dice, iou, predicted_classes, recall
+from retseg.metrics.overlap import (
+    OverlapScores,
+    accuracy,
+    confusion_matrix,
+    dice,
+    iou,
+    precision,
+    predicted_classes,
+    recall,
+)
 
 # 1 x 2 x 5 pixels, three classes, class 2 absent from both.
 TRUTH = torch.tensor([[[0, 0, 1, 1, IGNORE], [0, 1, 1, 1, IGNORE]]])
@@ -29,8 +38,9 @@ def test_scores_by_hand_absent_class_is_nan():
     assert dice(confusion)[:2].tolist() == pytest.approx([4 / 6, 8 / 10])
     assert iou(confusion)[:2].tolist() == pytest.approx([2 / 4, 4 / 6])
     assert recall(confusion)[:2].tolist() == pytest.approx([2 / 3, 4 / 5])
+    assert precision(confusion)[:2].tolist() == pytest.approx([2 / 3, 4 / 5])
     assert accuracy(confusion).item() == pytest.approx(6 / 8)
-    assert all(score(confusion)[2].isnan() for score in (dice, iou, recall))
+    assert all(score(confusion)[2].isnan() for score in (dice, iou, recall, precision))
 
 
 def test_a_class_that_is_predicted_but_never_true_scores_zero_and_has_no_recall():
@@ -38,6 +48,20 @@ def test_a_class_that_is_predicted_but_never_true_scores_zero_and_has_no_recall(
     assert dice(confusion)[2] == 0
     assert iou(confusion)[2] == 0
     assert recall(confusion)[2].isnan()
+    assert precision(confusion)[2] == 0
+
+
+def test_a_class_that_is_true_but_never_predicted_has_no_precision():
+    confusion = confusion_matrix(torch.tensor([[[0, 0]]]), torch.tensor([[[0, 2]]]), 3)
+    assert precision(confusion).tolist()[0] == 0.5
+    assert precision(confusion)[2].isnan()
+    assert recall(confusion)[2] == 0
+
+
+def test_nothing_annotated_scores_nothing():
+    confusion = confusion_matrix(torch.tensor([[[0, 1, 2]]]), torch.full((1, 1, 3), IGNORE), 3)
+    assert confusion.sum() == 0
+    assert all(score(confusion).isnan().all() for score in (dice, iou, recall, precision, accuracy))
 
 
 def test_agrees_with_scikit_learn():
@@ -48,6 +72,7 @@ def test_agrees_with_scikit_learn():
     assert np.allclose(dice(confusion), sklearn_metrics.f1_score(y_true, y_pred, average=None))
     assert np.allclose(iou(confusion), sklearn_metrics.jaccard_score(y_true, y_pred, average=None))
     assert np.allclose(recall(confusion), sklearn_metrics.recall_score(y_true, y_pred, average=None))
+    assert np.allclose(precision(confusion), sklearn_metrics.precision_score(y_true, y_pred, average=None))
     assert accuracy(confusion).item() == pytest.approx(sklearn_metrics.accuracy_score(y_true, y_pred))
 
 
