@@ -112,7 +112,8 @@ def test_many_subjects_take_random_signs_close_to_the_exact_value():
 
 def test_rounding_breaks_no_ties():
     assert paired_test(np.array([0.1, 0.2, -0.3])) == 1
-    assert paired_test(np.array([0.1, 0.1, 0.1, -0.3, 0.7])) == paired_test(np.array([1.0, 1.0, 1.0, -3.0, 7.0]))
+    whole = np.array([4.0, 2, 0, -3, 5, -2])
+    assert paired_test(whole / 10) == paired_test(whole) == 36 / 64
 
 
 def test_paired_test_leaves_nan_out_and_says_nothing_of_one_subject():
