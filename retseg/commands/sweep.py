@@ -47,13 +47,18 @@ class SweepSummary(Callback):
 
 
 def _print(rows: list[dict[str, Any]], names: list[str], path: Path) -> None:
+    """The jobs as a table: what differs between them, and their scores; what is the same for all stands in the CSV."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{len(rows)} jobs, validation scores at the best epoch of each ({path})", title_justify="left")
-    for name in names:
-        table.add_column(name)
+    told = [name for name in names if len(rows) == 1 or len({str(row.get(name, "")) for row in rows}) > 1]
+    for name in told:
+        table.add_column(name, overflow="fold")
     for row in rows:
-        cells = (row.get(name, "") for name in names)
+        cells = (row.get(name, "") for name in told)
         table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells))
-    Console().print(table)
+    console = Console(soft_wrap=True)
+    console.print(table)
+    if len(stamps := {row["split"] for row in rows}) == 1:
+        console.print(f"all: {stamps.pop()}")
