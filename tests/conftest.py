@@ -3,6 +3,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("retseg", deadline=None)  # a busy machine is no failure
+settings.load_profile("retseg")
 
 TINY = (
     "experiment=phantom",
