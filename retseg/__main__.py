@@ -6,6 +6,7 @@ import typer
 
 from retseg import __version__
 from retseg.commands import data
+from retseg.commands.reproduce import reproduce
 from retseg.errors import InputError
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
+app.command()(reproduce)
 
 
 def _print_version(asked: bool) -> None:
