@@ -37,6 +37,8 @@ def reproduce(
 
       retseg reproduce RUN --ablation runs/ablation/SWEEP --leakage runs/leakage/SWEEP -o reports/paper
     """
+    target = run / "reproduction" if output is None else output
+    _refuse_what_is_not_ours(target)
     extras = _extras(ablation, leakage, bench)
     configs = _configs(run)
     from retseg.reproduction.checklist import judge_all
@@ -47,7 +49,6 @@ def reproduce(
 
     facts = read_run(run, configs, extras)
     contents = Contents(judge_all(facts), comparison_tables(facts), tuple(pictures(facts)))
-    target = run / "reproduction" if output is None else output
     with _replacing(target) as folder:
         (folder / "index.html").write_text(render_page(facts, contents), encoding="utf-8")
         _write_files(folder, contents)
@@ -120,11 +121,15 @@ def _seconds_per_scan(path: Path) -> float:
     return seconds
 
 
+def _refuse_what_is_not_ours(target: Path) -> None:
+    """InputError if target is there, holds something, and is no folder that this command made."""
+    if target.exists() and not (target / "verdicts.json").is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target}: is there and was not made by this command; choose another folder with -o")
+
+
 @contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
     """A new folder that takes the place of target when all is written, or leaves target as it was."""
-    if target.exists() and not (target / "verdicts.json").is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target}: is there and was not made by this command; choose another folder with -o")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

@@ -91,11 +91,13 @@ def table_picture(title: str, columns: Sequence[str], rows: Sequence[Sequence[st
     top = 0.3 + 0.24 * len(heading)
     _rules(axis, width_in, [top, top + row_in, top + row_in * len(cells)])
     edges = np.cumsum([0.2, *widths_in])
+    in_words = [not any(c.isdigit() for row in rows for c in row[place]) for place in range(len(columns))]
     for line, row in enumerate(cells):
         for place, text in enumerate(row):
-            is_words = place == 0 or not any(c.isdigit() for c in cells[-1][place])
-            at, align = (edges[place] + 0.05, "left") if is_words else (edges[place + 1] - 0.08, "right")
-            colour = PAPER_COLOUR if _PAPER in (row[place], columns[place]) or _PAPER in columns[place] else "black"
+            at, align = (
+                (edges[place] + 0.05, "left") if place == 0 or in_words[place] else (edges[place + 1] - 0.08, "right")
+            )
+            colour = PAPER_COLOUR if _PAPER in row or columns[place].startswith(_PAPER) else "black"
             weight = "bold" if line == 0 else "normal"
             axis.text(
                 at, top + row_in * (line + 0.5), text, ha=align, va="center", fontsize=9.5, color=colour, weight=weight
