@@ -1,0 +1,168 @@
+"""From a network and a source to scans that can be scored, on the scans' own grids.
+
+A scan is cropped and resized as in training; the prediction goes back: probabilities are resized (bilinear) to the
+window's own pixels, and the class with the highest one is taken there. N scans, C classes, H rows, W columns.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from retseg.anatomy import CLASS_NAMES
+from retseg.bscan import Array, BScan, ScanKey
+from retseg.data.dataset import check_labels, with_mask
+from retseg.data.source import ScanSource
+from retseg.data.transforms import Crop, crop, normalise, resize, resize_mask
+from retseg.evaluation.case import Case, NetworkSums
+from retseg.evaluation.labelling import Labelling
+from retseg.metrics.calibration import calibration_sums
+from retseg.metrics.overlap import OverlapScores, predicted_classes
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How scans come to a network: the window of a scan, and the network's size (H, W); None: as it is.
+
+    columns: the scan's own columns that are scored, first and last + 1; None: all that are annotated.
+    """
+
+    window: Crop | None = None
+    size: tuple[int, int] | None = None
+    columns: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a window lies in its scan: its top left pixel and its rows and columns."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def windowed(scan: BScan, window: Crop | None) -> tuple[BScan, Place]:
+    """The window of a scan, and where it lies."""
+    height, width = scan.shape
+    if window is None:
+        return scan, Place(0, 0, height, width)
+    # Each pixel carries its own number, so that the window itself says where it lies.
+    numbered = window(replace(scan, mask=np.arange(height * width).reshape(height, width)))
+    assert numbered.mask is not None
+    top, left = divmod(int(numbered.mask[0, 0]), width)
+    place = Place(top, left, *numbered.shape)
+    return crop(scan, top, left, place.height, place.width), place
+
+
+def network_input(scan: BScan, size: tuple[int, int] | None) -> Tensor:
+    """Image (1, 1, H, W) float32 in 0..1 as the network sees it."""
+    seen = replace(scan, surface_rows=None, mask=None, fluid=None)
+    seen = seen if size is None else resize(seen, *size)
+    return torch.from_numpy(np.ascontiguousarray(normalise(seen.image)))[None, None]
+
+
+def native_classes(logits: Tensor, shape: tuple[int, int]) -> Array:
+    """Class ids (H, W) int8 on a grid of that shape, from logits (1, C, h, w) on the network's."""
+    if logits.shape[2:] != shape:
+        logits = F.interpolate(logits.softmax(dim=1), size=shape, mode="bilinear", align_corners=False)
+    classes: Array = predicted_classes(logits, logits.amax(dim=1))[0].to(torch.int8).cpu().numpy()
+    return classes
+
+
+def predict_cases(
+    net: nn.Module,
+    source: ScanSource,
+    keys: Sequence[ScanKey],
+    frame: Frame,
+    advance: Callable[[str], None] = lambda _: None,
+) -> Iterator[Case]:
+    """Scans of a source with their prediction, one by one; `advance(name)` is told after each.
+
+    The other grader's labels of a B-scan come along where the source has them. InputError where a scan has no labels.
+    """
+    known = set(source.keys)
+    overlap = OverlapScores(CLASS_NAMES)
+    for key, scan, place, logits in _seen(net, source, keys, frame):
+        other = replace(key, grader=3 - key.grader)
+        yield Case(
+            name=key.name,
+            subject=key.subject,
+            prediction=Labelling.from_mask(native_classes(logits, scan.shape)),
+            truth=Labelling.of_scan(scan),
+            second=_second(source, other, place, frame.columns) if key.grader and other in known else None,
+            spacing=scan.spacing,
+            image=np.clip(np.rint(scan.image), 0, 255).astype(np.uint8),
+            network=_network_sums(logits, scan, frame.size, overlap),
+        )
+        advance(key.name)
+
+
+def network_sums(
+    net: nn.Module,
+    source: ScanSource,
+    keys: Sequence[ScanKey],
+    frame: Frame,
+    advance: Callable[[str], None] = lambda _: None,
+) -> Iterator[tuple[ScanKey, NetworkSums]]:
+    """What probabilities tell of scans, and nothing else: what a temperature is fitted on."""
+    overlap = OverlapScores(CLASS_NAMES)
+    for key, scan, _, logits in _seen(net, source, keys, frame):
+        yield key, _network_sums(logits, scan, frame.size, overlap)
+        advance(key.name)
+
+
+def _seen(
+    net: nn.Module, source: ScanSource, keys: Sequence[ScanKey], frame: Frame
+) -> Iterator[tuple[ScanKey, BScan, Place, Tensor]]:
+    """Each scan's window with its mask, where it lies, and its logits (1, C, H, W) on the CPU.
+
+    The network runs in eval mode and is left in the modes in which it was found.
+    """
+    modes = {module: module.training for module in net.modules()}
+    device = next(net.parameters()).device
+    net.eval()
+    try:
+        for key in keys:
+            scan, place = windowed(source.read(key), frame.window)
+            scan = _scored_columns(with_mask(scan), place, frame.columns)
+            check_labels(scan)
+            with torch.no_grad():
+                logits: Tensor = net(network_input(scan, frame.size).to(device)).cpu()
+            yield key, scan, place, logits
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _scored_columns(scan: BScan, place: Place, columns: tuple[int, int] | None) -> BScan:
+    """The scan, not annotated outside the columns of the whole scan that a protocol scores."""
+    if columns is None:
+        return scan
+    own = np.arange(place.left, place.left + place.width)
+    labels = Labelling.of_scan(scan).within((own >= columns[0]) & (own < columns[1]))
+    return replace(scan, mask=labels.mask, surface_rows=labels.surface_rows)
+
+
+def _second(source: ScanSource, key: ScanKey, place: Place, columns: tuple[int, int] | None) -> Labelling:
+    """The other grader's labels in the same window."""
+    scan = crop(source.read(key), place.top, place.left, place.height, place.width)
+    return Labelling.of_scan(_scored_columns(with_mask(scan), place, columns))
+
+
+def _network_sums(logits: Tensor, scan: BScan, size: tuple[int, int] | None, overlap: OverlapScores) -> NetworkSums:
+    """Counts on the network's grid, by the code that training logs with."""
+    assert scan.mask is not None
+    mask = scan.mask if size is None else resize_mask(scan.mask, *size)
+    classes = torch.from_numpy(np.ascontiguousarray(mask)).long()[None]
+    overlap.reset()
+    overlap.update(logits, classes)
+    return NetworkSums(
+        confusion=overlap.confusion.clone(),
+        true_probability=float(overlap.true_probability),
+        num_pixels=int(overlap.num_pixels),
+        calibration=calibration_sums(logits, classes)[0],
+    )
