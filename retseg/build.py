@@ -35,9 +35,12 @@ class Run:
     trainer: Trainer
 
 
-def build_run(config: DictConfig) -> Run:
-    """All objects of a run, from its composed configuration. InputError names the option that is wrong."""
-    data = build_data(config)
+def build_run(config: DictConfig, data: OctDataModule | None = None) -> Run:
+    """All objects of a run, from its composed configuration. InputError names the option that is wrong.
+
+    data, if it has been built already, is taken as it is. Loggers may write into the run folder when they are made.
+    """
+    data = data or build_data(config)
     net = build_net(config)
     loss = make(config.loss, "loss")
     if hasattr(loss, "check"):

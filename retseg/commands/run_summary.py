@@ -9,6 +9,7 @@ from lightning import Trainer
 from rich.console import Console
 from rich.table import Table
 
+from retseg.data.audit import Audit
 from retseg.data.splits import Split
 from retseg.figures.curves import history
 from retseg.figures.scans import confusion
@@ -49,6 +50,7 @@ class RunMetrics:
     train: SetScores
     val: SetScores
     split: Split
+    audit: Audit
     data: str
     label_origin: str
     checkpoint: Path
@@ -60,6 +62,7 @@ class RunMetrics:
         cls,
         module: SegmentationModule,
         data: OctDataModule,
+        audit: Audit,
         train: SetScores,
         val: SetScores,
         checkpoint: Path,
@@ -67,14 +70,14 @@ class RunMetrics:
     ) -> "RunMetrics":
         """Metrics of a module that holds the best checkpoint's weights."""
         source = data.source
-        origin = (module.class_names, train, val, data.split, source.name, source.label_origin)
+        origin = (module.class_names, train, val, data.split, audit, source.name, source.label_origin)
         return cls(*origin, checkpoint, epoch, weights_sha256(module.net))
 
     @property
     def stamp(self) -> str:
         """What no reader of a score may overlook."""
         labels = "" if self.label_origin in ("manual", "exact") else f"; labels are {self.label_origin}, not manual"
-        return self.split.stamp + labels
+        return self.audit.stamp + labels
 
 
 def save_metrics(metrics: RunMetrics, run_dir: Path) -> None:
@@ -82,7 +85,7 @@ def save_metrics(metrics: RunMetrics, run_dir: Path) -> None:
     content = {
         "stamp": metrics.stamp,
         "data": {"name": metrics.data, "label_origin": metrics.label_origin},
-        "split": {"rule": metrics.split.rule, "stamp": metrics.split.stamp, "sha256": metrics.split.sha256},
+        "split": {"rule": metrics.split.rule, "stamp": metrics.audit.stamp, "sha256": metrics.split.sha256},
         "checkpoint": {
             "file": f"checkpoints/{metrics.checkpoint.name}",
             "epoch": metrics.epoch,
@@ -137,9 +140,9 @@ def print_summary(console: Console, metrics: RunMetrics, run_dir: Path) -> None:
     for label, name in PAPER_ROWS:
         paper.add_row(label, _cell(metrics.train.scores[name]), _cell(scores[name]))
     console.print(paper)
-    if metrics.split.shared_subjects:
+    if metrics.audit.is_leaky:
         console.print(
-            f"[bold]{metrics.split.stamp}[/bold]: these scores say little about new patients; try split=subject_holdout"
+            f"[bold]{metrics.audit.stamp}[/bold]: these scores say little about new patients; try split=subject_holdout"
         )
     console.print(f"run folder   {run_dir}")
     console.print(

@@ -15,11 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from retseg.build import Run, build_run, load_config
+from retseg.bscan import BScan
+from retseg.build import Run, build_data, build_run, load_config
 from retseg.commands.existing_run import existing_run
 from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, save_metrics
+from retseg.data.audit import Audit, AuditRecorder
 from retseg.errors import InputError
 from retseg.training import wandb_run
+from retseg.training.datamodule import OctDataModule
 from retseg.training.environment import describe_environment, is_main_process
 from retseg.training.evaluation import SetScores, score_set
 from retseg.training.log_figure import log_summary
@@ -60,14 +63,18 @@ def train(config: DictConfig, checkpoint: Path | None = None) -> float:
 
 
 def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path | None) -> float:
-    run = build_run(config)
+    data = build_data(config)
+    audit = _audited_or_refused(console, data) if config.audit.fail else None  # loggers write when they are made
+    run = build_run(config, data)
     _describe(console, run, run_dir)
-    _read_scans(console, run)
-    _save_inputs(run, config, run_dir)
+    audit = audit or _read_scans(console, data)
+    console.print(f"split        {data.split.rule}: {audit.stamp}")
+    _save_inputs(run, audit, config, run_dir)
     for logger in run.trainer.loggers:
-        logger.log_hyperparams(_plain(config) | {"stamp": run.data.split.stamp})
+        plain = _plain(config)
+        logger.log_hyperparams(plain | {"stamp": audit.stamp, "audit": plain["audit"] | {"verdict": audit.verdict}})
     run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint)
-    metrics = _score_best(console, run)
+    metrics = _score_best(console, run, audit)
     if not is_main_process():
         return metrics.val.scores["dice_macro_layers"]
     save_metrics(metrics, run_dir)
@@ -107,7 +114,6 @@ def _describe(console: Console, run: Run, run_dir: Path) -> None:
     counts = f"{len(split.train)} train, {len(split.val)} val"
     console.print(f"scans        {source.name}, labels {source.label_origin}: {counts}")
     console.print(f"input        {_describe_input(run)}")
-    console.print(f"split        {split.rule}: {split.stamp}")
     console.print(f"network      {type(run.module.net).__name__}, {parameters:,} parameters")
 
 
@@ -119,24 +125,39 @@ def _describe_input(run: Run) -> str:
     return f"{window}, {size}"
 
 
-def _read_scans(console: Console, run: Run) -> None:
-    """Read and check every scan before the first step, with a bar; then what the reader noticed."""
-    total = len(run.data.split.train) + len(run.data.split.val)
+def _audited_or_refused(console: Console, data: OctDataModule) -> Audit:
+    """The audit of a split, which must not leak."""
+    audit = _read_scans(console, data)
+    if audit.is_leaky:
+        raise InputError(f"audit.fail=true: {audit.stamp}; keep subjects apart, e.g. by split=subject_holdout")
+    return audit
+
+
+def _read_scans(console: Console, data: OctDataModule) -> Audit:
+    """Read and check every scan before the first step, with a bar; then what the reader noticed. Their audit."""
+    recorder = AuditRecorder()
     columns = (TextColumn("reading scans"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=total)
-        run.data.read_all(lambda name: progress.advance(task))
-    for notice in run.data.source.notices:
+        task = progress.add_task("", total=data.num_scans)
+
+        def observe(scan: BScan) -> None:
+            recorder(scan)
+            progress.advance(task)
+
+        data.read_all(observe)
+    for notice in data.source.notices:
         console.print(f"notice       {notice}")
+    return recorder.audit(data.split.train, data.split.val, data.split.test)
 
 
-def _save_inputs(run: Run, config: DictConfig, run_dir: Path) -> None:
-    """config.yaml (resolved), split.json and environment.json, by the first of several processes."""
+def _save_inputs(run: Run, audit: Audit, config: DictConfig, run_dir: Path) -> None:
+    """config.yaml (resolved), split.json, audit.json and environment.json, by the first of several processes."""
     if not is_main_process():
         return
     run_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
     run.data.split.save(run_dir / "split.json")
+    audit.save(run_dir / "audit.json")
     (run_dir / "environment.json").write_text(json.dumps(describe_environment(), indent=1) + "\n")
 
 
@@ -146,7 +167,7 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     return {str(name): value for name, value in container.items()}
 
 
-def _score_best(console: Console, run: Run) -> RunMetrics:
+def _score_best(console: Console, run: Run, audit: Audit) -> RunMetrics:
     """Scores of the best checkpoint (lowest val/loss) on validation and on training scans, each seen once."""
     keepers = [callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
     path = Path(next(keeper.best_model_path for keeper in keepers if keeper.monitor is not None))
@@ -162,4 +183,4 @@ def _score_best(console: Console, run: Run) -> RunMetrics:
             return score_set(module.net, module.loss, loader, names, lambda scans: progress.advance(task, scans))
 
         val, train_scores = scored(run.data.val_dataloader()), scored(run.data.train_dataloader())
-    return RunMetrics.of(run.module, run.data, train_scores, val, path, epoch=best["epoch"] + 1)
+    return RunMetrics.of(run.module, run.data, audit, train_scores, val, path, epoch=best["epoch"] + 1)

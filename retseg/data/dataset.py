@@ -1,6 +1,6 @@
 """Scans as the network sees them, held in memory once they have been read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
 
@@ -65,10 +65,7 @@ class BScanDataset(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         """The scan at a position of `keys`."""
-        prepared = self._prepared.get(index) or self._prepare(index)
-        if self.cache:
-            self._prepared[index] = prepared
-        image, mask, spacing_um = prepared
+        image, mask, spacing_um = self._prepared.get(index) or self._prepare(index)
         return {
             "image": torch.from_numpy(image)[None],
             "mask": torch.from_numpy(mask).long(),
@@ -77,21 +74,30 @@ class BScanDataset(Dataset[Item]):
             "name": self.keys[index].name,
         }
 
-    def scan(self, index: int) -> BScan:
+    def read(self, index: int, observe: Callable[[BScan], None]) -> None:
+        """Read and check the scan at a position, and keep it if cache; observe sees it as the source gives it."""
+        self._prepare(index, observe)
+
+    def scan(self, index: int, observe: Callable[[BScan], None] | None = None) -> BScan:
         """The scan at a position, cropped and resized, with its mask painted: what `__getitem__` makes tensors of."""
         scan = self.source.read(self.keys[index])
+        if observe is not None:
+            observe(scan)
         if self.crop is not None:
             scan = self.crop(scan)
         scan = with_mask(scan)
         return scan if self.size is None else resize(scan, *self.size)
 
-    def _prepare(self, index: int) -> tuple[Array, Array, Array]:
-        scan = self.scan(index)
+    def _prepare(self, index: int, observe: Callable[[BScan], None] | None = None) -> tuple[Array, Array, Array]:
+        scan = self.scan(index, observe)
         assert scan.mask is not None
         check_labels(scan)
         spacing = [scan.spacing.axial_um, scan.spacing.lateral_um]
         spacing_um = np.array([np.nan if um is None else um for um in spacing], np.float32)
-        return np.ascontiguousarray(normalise(scan.image)), np.ascontiguousarray(scan.mask), spacing_um
+        prepared = np.ascontiguousarray(normalise(scan.image)), np.ascontiguousarray(scan.mask), spacing_um
+        if self.cache:
+            self._prepared[index] = prepared
+        return prepared
 
 
 def with_mask(scan: BScan) -> BScan:

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
+from scipy.sparse import csr_array
 
 from retseg.bscan import Array
 
@@ -87,7 +88,7 @@ def _texture(image: Array) -> Array:
     """
     height, width = image.shape
     values = image.astype(np.float32)
-    thumbnail = _area_weights(height, ROWS) @ values @ _area_weights(width, COLUMNS).T
+    thumbnail = (_area_weights(width, COLUMNS) @ (_area_weights(height, ROWS) @ values).T).T
     smooth = gaussian_filter(thumbnail, SMOOTHING)
     band = smooth - gaussian_filter1d(smooth, LATERAL_BAND, axis=1)
     largest = float(np.abs(thumbnail).max())
@@ -106,9 +107,9 @@ def _least_similarity(shape: tuple[int, ...]) -> float:
 
 
 @lru_cache(maxsize=16)
-def _area_weights(num_old: int, num_new: int) -> Array:
-    """Weights (num_new, num_old) of area averaging; rows sum to 1."""
+def _area_weights(num_old: int, num_new: int) -> csr_array:
+    """Sparse weights (num_new, num_old) of area averaging; rows sum to 1."""
     edges = np.linspace(0, num_old, num_new + 1)
     old = np.arange(num_old)
     overlap = np.clip(np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old), 0, None)
-    return np.asarray(overlap / overlap.sum(axis=1, keepdims=True), np.float32)
+    return csr_array((overlap / overlap.sum(axis=1, keepdims=True)).astype(np.float32))

@@ -7,6 +7,7 @@ from lightning import LightningDataModule
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
+from retseg.bscan import BScan
 from retseg.data.dataset import Batch, BScanDataset, Item, collate
 from retseg.data.source import ScanSource
 from retseg.data.splits import Split, Splitter
@@ -69,12 +70,21 @@ class OctDataModule(LightningDataModule):
         self.train_dataset = BScanDataset(source, self.split.train, image_size, crop, cache)
         self.val_dataset = BScanDataset(source, self.split.val, image_size, crop, cache)
 
-    def read_all(self, advance: Callable[[str], None] = lambda _: None) -> None:
-        """Read and check every scan before the first step; `advance(name)` is told after each."""
+    def read_all(self, observe: Callable[[BScan], None] = lambda _: None) -> None:
+        """Read and check every scan before the first step; observe sees each, once, as its source gives it.
+
+        Scans that are kept for a test are read too, for observe alone: no batch holds them.
+        """
         for dataset in (self.train_dataset, self.val_dataset):
-            for index, key in enumerate(dataset.keys):
-                dataset[index]
-                advance(key.name)
+            for index in range(len(dataset)):
+                dataset.read(index, observe)
+        for key in self.split.test:
+            observe(self.source.read(key))
+
+    @property
+    def num_scans(self) -> int:
+        """Scans of the split, those kept for a test included."""
+        return len(self.split.train) + len(self.split.val) + len(self.split.test)
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled batches of the training scans."""

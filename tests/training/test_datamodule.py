@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from retseg.data.sources.phantom import PhantomSource
-from retseg.data.splits import SubjectHoldout
+from retseg.data.splits import Split, SubjectHoldout
 from retseg.errors import InputError
 from retseg.training.datamodule import OctDataModule
 
@@ -55,10 +55,23 @@ def test_every_scan_comes_once_an_epoch_and_validation_in_its_order():
     assert validated == [key.name for key in module.split.val]
 
 
-def test_read_all_tells_of_each_scan():
-    told = []
-    data().read_all(told.append)
-    assert len(told) == 9
+@pytest.mark.parametrize("cache", [True, False])
+def test_read_all_shows_each_scan_once_as_its_source_gives_it(cache):
+    module, seen = data(cache=cache), []
+    module.read_all(seen.append)
+    assert sorted(scan.key for scan in seen) == list(module.source.keys)
+    assert module.num_scans == 9
+    assert {scan.shape for scan in seen} == {(64, 96)}
+
+
+def test_read_all_shows_scans_kept_for_a_test_that_no_batch_holds():
+    def split(keys):
+        return Split("made up", keys[:4], keys[4:6], test=keys[6:])
+
+    module, seen = OctDataModule(data().source, split, size=(32, 32)), []
+    module.read_all(seen.append)
+    assert [scan.key for scan in seen] == list(module.source.keys)
+    assert len(module.train_dataset) + len(module.val_dataset) == 6
 
 
 @pytest.mark.parametrize(
