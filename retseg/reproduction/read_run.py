@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from retseg.bscan import ScanKey
 from retseg.build import load_net
@@ -19,7 +20,7 @@ from retseg.reproduction.networks import network_facts
 from retseg.reproduction.paper_values import NUM_DUKE_GRADERS, NUM_DUKE_SUBJECTS, PAPER
 from retseg.reproduction.run_facts import CamFacts, CamLayer, Missing, RunFacts, ScanFacts
 from retseg.reproduction.scans import look_at_scans
-from retseg.reproduction.sweeps import Sweep
+from retseg.reproduction.sweeps import ABLATION_COMMAND, LEAKAGE_COMMAND, Sweep
 from retseg.training.environment import weights_sha256
 from retseg.training.history import read_history
 
@@ -50,14 +51,15 @@ def read_run(run_dir: Path, configs: Configs, extras: Extras) -> RunFacts:
     """Facts of a finished run. InputError if it is not finished."""
     config, metrics = configs.run, _finished(run_dir)
     missing: list[Missing] = []
-    scans = _scans(run_dir, config, missing)
+    net = load_net(run_dir, checkpoint=Path(metrics["checkpoint"]["file"]).stem)
+    scans = _scans(run_dir, config, net, missing)
     cam = _cam(run_dir, missing)
     evaluation = _optional(run_dir / "evaluation" / "metrics.json", missing, "evaluation", f"retseg evaluate {run_dir}")
     audit = _optional(run_dir / "audit.json", missing, "audit", f"retseg audit {run_dir}")
     if extras.ablation is None:
-        missing.append(Missing("ablation", "python -m retseg.train -m sweep=ablation; then --ablation SWEEP"))
+        missing.append(Missing("ablation", f"{ABLATION_COMMAND}, then retseg reproduce {run_dir} --ablation SWEEP"))
     if extras.leakage is None:
-        missing.append(Missing("leakage", "python -m retseg.train -m sweep=leakage; then --leakage SWEEP"))
+        missing.append(Missing("leakage", f"{LEAKAGE_COMMAND}, then retseg reproduce {run_dir} --leakage SWEEP"))
     size = (config.data.size[0], config.data.size[1]) if config.data.size else PAPER.input_size
     measured = scans.seconds_per_scan if scans else None
     return RunFacts(
@@ -72,7 +74,7 @@ def read_run(run_dir: Path, configs: Configs, extras: Extras) -> RunFacts:
         indices_net=network_facts(configs.duke_segnet, "experiment=duke_segnet", PAPER.input_size),
         paper_split=split_of_the_whole_set(),
         files=frozenset(str(path.relative_to(run_dir)) for path in run_dir.rglob("*") if path.is_file()),
-        weights_sha256=weights_sha256(load_net(run_dir)),
+        weights_sha256=weights_sha256(net),
         cam=cam,
         scans=scans,
         evaluation=evaluation,
@@ -94,7 +96,7 @@ def split_of_the_whole_set() -> Split:
 
 
 def _finished(run_dir: Path) -> Mapping[str, Any]:
-    for name in ("metrics.json", "metrics.csv", "split.json", "environment.json", "checkpoints/best.ckpt"):
+    for name in ("metrics.json", "metrics.csv", "split.json", "environment.json"):
         if not (run_dir / name).is_file():
             raise InputError(
                 f"{run_dir}: no {name}, the run is not finished; go on with `python -m retseg.train resume={run_dir}`"
@@ -119,10 +121,10 @@ def _optional(path: Path, missing: list[Missing], what: str, command: str) -> Ma
     return None
 
 
-def _scans(run_dir: Path, config: "DictConfig", missing: list[Missing]) -> ScanFacts | None:
+def _scans(run_dir: Path, config: "DictConfig", net: nn.Module, missing: list[Missing]) -> ScanFacts | None:
     """A look at the run's scans; if they cannot be opened any more, why."""
     try:
-        return look_at_scans(config, load_net(run_dir))
+        return look_at_scans(config, net)
     except InputError as error:
         missing.append(Missing("scans", f"retseg reproduce {run_dir}, where its scans are ({error})"))
         return None

@@ -72,7 +72,7 @@ class RunFacts:
 
     paper_net is the network of `experiment=paper_code`, indices_net that of `experiment=duke_segnet`, paper_split the
     paper's split of the whole Duke set: these need no scan. evaluation is evaluation/metrics.json, weights_sha256 the
-    hash of the weights in checkpoints/best.ckpt.
+    hash of the weights in the checkpoint that metrics.json scores.
     """
 
     folder: str

@@ -12,6 +12,9 @@ ABLATION_COLUMNS = (
     *("ablation", "seeds", "subjects", "dice_layers", "low", "high"),
     *("difference", "difference_low", "difference_high", "p_holm"),
 )
+ABLATION_COMMAND = "python -m retseg.train experiment=duke_segnet_cpu data.root=FOLDER sweep=ablation"
+LEAKAGE_COMMAND = "python -m retseg.train experiment=duke_segnet_cpu data.root=FOLDER sweep=leakage"
+
 LEAKAGE_COLUMNS = ("score", "random_split", "subjects_apart", "difference", "low", "high", "num_subjects")
 
 
@@ -40,12 +43,12 @@ class Sweep:
 
 def read_ablation(folder: Path) -> Sweep:
     """<folder>/ablation.csv: a row a variant, differences to the baseline. InputError if it is not there."""
-    return _read(folder, "ablation.csv", ABLATION_COLUMNS, "python -m retseg.train -m sweep=ablation")
+    return _read(folder, "ablation.csv", ABLATION_COLUMNS, ABLATION_COMMAND)
 
 
 def read_leakage(folder: Path) -> Sweep:
     """<folder>/leakage.csv: a row a score, random split minus subjects apart. InputError if it is not there."""
-    return _read(folder, "leakage.csv", LEAKAGE_COLUMNS, "python -m retseg.train -m sweep=leakage")
+    return _read(folder, "leakage.csv", LEAKAGE_COLUMNS, LEAKAGE_COMMAND)
 
 
 def _read(folder: Path, name: str, columns: tuple[str, ...], command: str) -> Sweep:

@@ -81,7 +81,7 @@ def table_2(facts: RunFacts) -> ComparisonTable:
     if facts.evaluation is None:
         how = f"IoU of the run: pooled over pixels, as it was not evaluated yet (retseg evaluate {facts.folder})."
     else:
-        how = "IoU: mean over scans, a class that is absent from a scan counting 0, as in the paper."
+        how = f"IoU: mean over scans, a class that is absent from a scan counting 0, as in the paper{_absences(facts)}."
     notes = (f"{how} Accuracy: recall, pooled over pixels. {_sentence(facts.stamp)}.",)
     columns = ("class", "paper IoU", "run IoU", "paper accuracy %", "run accuracy %")
     return ComparisonTable("table2", "Table 2. Scores by class on the validation set", columns, tuple(rows), notes)
@@ -118,6 +118,13 @@ def _cam_rows(facts: RunFacts, layer: str) -> list[list[float | None]] | None:
     cam = facts.cam.layers[layer]
     rows = (cam.weights.mean(axis=1), cam.normalised.max(axis=(1, 2)), cam.normalised.mean(axis=(1, 2)), cam.raw_max)
     return [[float(value) for value in row] for row in rows]
+
+
+def _absences(facts: RunFacts) -> str:
+    """How often that happened, by class; empty if never."""
+    counts = {name: facts.evaluated("paper_absent_scans", name) for name in CLASS_NAMES}
+    found = [f"{name} in {count:.0f} scans" for name, count in counts.items() if count]
+    return f" (absent: {', '.join(found)})" if found else ""
 
 
 def _sentence(words: str) -> str:

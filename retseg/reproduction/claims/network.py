@@ -82,13 +82,13 @@ def p16(facts: RunFacts) -> Finding:
 
 @claim("P17", "1, 5", "Hybrid pooling indices")
 def p17(facts: RunFacts) -> Finding:
-    """They keep detail in noisy scans. What they are is not said."""
+    """Hybrid pooling indices, which are not defined, keep detail in noisy scans."""
     return better(facts, "hybrid", "Undefined in the paper; ours is unpooling plus transposed convolution.")
 
 
 @claim("P18", "1, 5", "Adjustable receptive fields")
 def p18(facts: RunFacts) -> Finding:
-    """They keep detail in noisy scans. What they are is not said."""
+    """Adjustable receptive fields, which are not defined, keep detail in noisy scans."""
     return better(facts, "dilated", "Undefined in the paper; ours is the dilation of the deeper convolutions.")
 
 

@@ -65,29 +65,27 @@ def p25(facts: RunFacts) -> Finding:
 @claim("P26", "3.3, eq. 3; 3.6", "Hybrid loss")
 def p26(facts: RunFacts) -> Finding:
     """The loss is cross-entropy + 0.5 (1 - Dice), with equal weighting (lambda = 0.5)."""
-    paper = facts.paper
+    paper, readings = facts.paper, {"eq. 3": facts.paper.equation_3_weights, "equal": facts.paper.section_3_6_weights}
     loss, dice = paper.loss[1], paper.dice[1]
-    first, second = (
-        implied_cross_entropy(loss, dice, w) for w in (paper.equation_3_weights, paper.section_3_6_weights)
+    entropy = {name: implied_cross_entropy(loss, dice, weights) for name, weights in readings.items()}
+    times = {name: value / (1 - dice) for name, value in entropy.items()}
+    measured = f"{loss} and Dice {dice} leave a cross-entropy of " + ", ".join(
+        f"{value:.4f} by {name} weights, {times[name]:.2f} times 1 - Dice" for name, value in entropy.items()
     )
-    ours = facts.score("val", "dice_micro_soft"), facts.score("val", "loss")
-    assert ours[0] is not None
-    assert ours[1] is not None
-    weights = (float(facts.config["loss"].get("ce_weight", 1)), float(facts.config["loss"].get("dice_weight", 0)))
-    own = implied_cross_entropy(ours[1], ours[0], weights) if weights[0] else math.nan
-    measured = (
-        f"{loss} and Dice {dice} leave a cross-entropy of {first:.4f} by eq. 3, of {second:.4f} by equal weights: "
-        f"{first / (1 - dice):.2f} and {second / (1 - dice):.2f} times 1 - Dice; this run {own:.4f}, "
-        f"{own / (1 - ours[0]):.2f} times"
-    )
-    ratios = [w[0] / w[1] for w in (paper.equation_3_weights, paper.section_3_6_weights)]
-    if ratios[0] != ratios[1]:
+    own, hint = _entropy_over_dice_loss(facts), ""
+    if own is not None:
+        nearest = min(times, key=lambda name: abs(times[name] - own))
+        measured += f"; in this run it is {own:.2f} times"
+        hint = f" This run's ratio lies nearer to {nearest} weights."
+    if len({first / second for first, second in readings.values()}) > 1:
         why = (
-            "Weights 1 and 0.5 are not equal. One printed loss cannot tell which was trained, since "
-            "cross-entropy is not printed; retseg follows eq. 3, as the authors' code does, and offers both."
+            f"Weights 1 and 0.5 are not equal. Cross-entropy is not printed, so the loss alone fits both.{hint} "
+            "retseg follows eq. 3, as the authors' code does, and offers both."
         )
         command = "python -m retseg.train loss.ce_weight=0.5 loss.dice_weight=0.5 ..."
         return Finding(Outcome.CONTRADICTED, measured, "equal ratios of weights", why, command)
+    config = facts.config["loss"]
+    weights = (config.get("ce_weight"), config.get("dice_weight"))
     return held(weights == paper.equation_3_weights, measured, command=DUKE_SEGNET)
 
 
@@ -95,7 +93,7 @@ def p26(facts: RunFacts) -> Finding:
 def p27(facts: RunFacts) -> Finding:
     """Accuracy is the share of right pixels; IoU is |A and B| / |A or B|, stricter than Dice."""
     paper, ours = facts.paper, (facts.score("val", "dice_micro_soft"), facts.score("val", "iou_micro_soft"))
-    evaluated = facts.evaluated("paper_iou_micro_soft", "all")
+    evaluated = facts.evaluated("paper_iou_micro_soft", "classes")
     assert ours[0] is not None
     assert ours[1] is not None
     gap = abs(iou_from_dice(ours[0]) - ours[1])
@@ -223,6 +221,17 @@ def p36(facts: RunFacts) -> Finding:
     )
     is_so = len(losses) > 1 and rises < 0.5 * len(losses) and gap < 0.02
     return held_on_duke(facts, is_so, measured, "falls in most epochs, last gap below .02", command=DUKE_SEGNET)
+
+
+def _entropy_over_dice_loss(facts: RunFacts) -> float | None:
+    """Cross-entropy over 1 - Dice in validation; None for losses that are no such plain sum."""
+    config = facts.config["loss"]
+    weights = (config.get("ce_weight"), config.get("dice_weight"))
+    loss, dice = facts.score("val", "loss"), facts.score("val", "dice_micro_soft")
+    is_plain = config.get("dice_reduction") == "micro_soft" and config.get("class_weights") is None
+    if not is_plain or config.get("focal_gamma") or not weights[0] or loss is None or dice is None:
+        return None
+    return implied_cross_entropy(loss, dice, weights) / (1 - dice)
 
 
 def _small_batch(num_classes: int) -> tuple[torch.Tensor, torch.Tensor]:
