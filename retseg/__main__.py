@@ -5,7 +5,7 @@ import sys
 import typer
 
 from retseg import __version__
-from retseg.commands import data
+from retseg.commands import audit, data
 from retseg.commands.reproduce import reproduce
 from retseg.errors import InputError
 
@@ -17,6 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
+app.command()(audit.audit)
 app.command()(reproduce)
 
 

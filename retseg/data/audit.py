@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -151,15 +151,20 @@ class Audit:
 
 
 class AuditRecorder:
-    """Sees scans as they are read, in any order, and audits a split of them. A scan seen twice is kept once."""
+    """Sees scans as they are read, in any order, and audits a split of them. A scan seen twice is kept once.
 
-    def __init__(self) -> None:
+    With ids=False what the keys say of subjects and B-scans is not used.
+    """
+
+    def __init__(self, ids: bool = True) -> None:
+        self._ids = ids
         self._records: dict[ScanKey, AuditRecord] = {}
 
     def __call__(self, scan: BScan) -> None:
         """Take note of a scan, before it is cropped."""
         if scan.key not in self._records:
-            self._records[scan.key] = AuditRecord.of_scan(scan)
+            record = AuditRecord.of_scan(scan)
+            self._records[scan.key] = record if self._ids else replace(record, key=None)
 
     def audit(self, train: Sequence[ScanKey], val: Sequence[ScanKey], test: Sequence[ScanKey] = ()) -> Audit:
         """Audit of a split of keys whose scans have all been seen."""
@@ -191,11 +196,12 @@ def _compare(
 ) -> list[Finding]:
     """Findings of all kinds but pairs, for one side against another."""
     r = relations
+    labels_known = all(record.labels_sha256 is not None for record in (*held, *others))
     nothing = np.zeros_like(r.copies)
     found: dict[str, tuple[Array | None, Array | None]] = {
         "copies": (r.same_scan_by_ids, r.copies),
         "identical": (r.same_scan_by_ids, r.same_pixels),
-        "other_grader": (r.other_grader_by_ids, r.other_labels),
+        "other_grader": (r.other_grader_by_ids, r.other_labels if labels_known else None),
         "mirrored": (None, r.mirrored),
         "near": (None, r.near),
         "other_subject": (None, r.copies & r.other_subject_by_ids if ids_known else None),
@@ -244,7 +250,7 @@ def _pairs(side: str, held: Sequence[AuditRecord], ranks: dict[ScanKey, int], id
 def _examples(pairs: Array, held: Sequence[AuditRecord], others: Sequence[AuditRecord]) -> tuple[str, ...]:
     """The first few held-out scans of pairs (N, M), each with the first that it is paired with."""
     rows = np.flatnonzero(pairs.any(axis=1))[:NUM_EXAMPLES]
-    return tuple(f"{held[row].name} and {others[int(pairs[row].argmax())].name}" for row in rows)
+    return tuple(f"{held[row].name} ~ {others[int(pairs[row].argmax())].name}" for row in rows)
 
 
 def _finding(definition: str, examples: list[str], **fields: Any) -> Finding:
