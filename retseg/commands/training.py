@@ -42,7 +42,9 @@ def train(config: DictConfig, checkpoint: Path | None = None) -> float:
     is_main = is_main_process()
     console = Console(soft_wrap=True, highlight=False, quiet=not is_main)
     run_dir = Path(config.paths.run_dir)
-    if is_main and checkpoint is None and (run_dir / "config.yaml").exists():
+    # Of several processes the first alone refuses: it has written config.yaml when the others start.
+    looks = is_main or config.existing == "continue"
+    if looks and checkpoint is None and (run_dir / "config.yaml").exists():
         found = existing_run(run_dir, config)
         if found.score is not None:
             console.print(f"run folder   {run_dir}: done already, left as it is")

@@ -21,7 +21,8 @@ def wandb_logger(
     folder = Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     mode = os.environ.get("WANDB_MODE") or ("online" if is_logged_in() else "offline")
-    sweep = folder.parent.name if (folder.parent / "multirun.yaml").exists() else None
+    # The run's name and the sweep's, e.g. duke_segnet_cpu/kfold: a sweep that is started again goes on in its group.
+    sweep = "/".join(folder.parent.parts[-2:]) if (folder.parent / "multirun.yaml").exists() else None
     run = None
     if is_main_process():
         # Started here, not by Lightning, which passes on a setting that W&B warns about.

@@ -79,4 +79,4 @@ def test_each_job_of_a_multirun_is_a_run_of_its_own_in_one_group(train, logged_o
     run_files = sorted(tmp_path.glob("sweep/job*/wandb/offline-run-*/*.wandb"))
     runs = [next(r["run"] for r in records(path) if r["type"] == "run") for path in run_files]
     assert len({run["run_id"] for run in runs}) == 2
-    assert [run.get("run_group") for run in runs] == ["sweep", "sweep"]
+    assert [run.get("run_group") for run in runs] == [f"{tmp_path.name}/sweep"] * 2
