@@ -47,6 +47,12 @@ def all_wrong(scans):
     return replace(scans, predicted=tuple(replace(p, prediction=(p.truth + 1) % 8) for p in scans.predicted))
 
 
+def wrong_pixels(near, far):
+    """An evaluation with so many wrong pixels within 2 px of a surface, and beyond."""
+    rows = [{"from_px": 1, "to_px": 2, "wrong": near}, {"from_px": 24, "to_px": None, "wrong": far}]
+    return {"scores": [], "misclassification": {"by_distance": rows}}
+
+
 def without_a_decoder_layer(net):
     return replace(net, layers=tuple(layer for layer in net.layers if layer.path != "decoder3.conv2"))
 
@@ -100,6 +106,8 @@ TURNS = [
     ("P38", OPEN, changed(duke(), fields(scans=all_wrong)), NO),
     ("P39", OPEN, changed(duke(), confusion(NEXT_TO_EACH_OTHER), fields(evaluation=None)), YES),
     ("P39", OPEN, changed(duke(), confusion(FAR_FROM_EACH_OTHER), fields(evaluation=None)), NO),
+    ("P39", OPEN, changed(duke(), confusion(NEXT_TO_EACH_OTHER), fields(evaluation=wrong_pixels(8, 2))), YES),
+    ("P39", OPEN, changed(duke(), confusion(NEXT_TO_EACH_OTHER), fields(evaluation=wrong_pixels(2, 8))), NO),
     ("P40", AGAINST, paper(strong_iou=0.8), OPEN),
     ("P40", AGAINST, changed(paper(strong_iou=0.8), duke(), class_iou(PAPER.class_iou)), YES),
     ("P41", OPEN, changed(duke(), class_iou(PAPER.class_iou)), YES),
