@@ -78,6 +78,7 @@ def read_run(run_dir: Path, configs: Configs, extras: Extras) -> RunFacts:
         cam=cam,
         scans=scans,
         evaluation=evaluation,
+        elsewhere=tuple(_json(path) for path in sorted(run_dir.glob("evaluation_*/metrics.json"))),
         audit=audit,
         ablation=extras.ablation,
         leakage=extras.leakage,

@@ -71,7 +71,8 @@ class RunFacts:
     """A finished run. Fields that are None were not found; `missing` says how to make them.
 
     paper_net is the network of `experiment=paper_code`, indices_net that of `experiment=duke_segnet`, paper_split the
-    paper's split of the whole Duke set: these need no scan. evaluation is evaluation/metrics.json, weights_sha256 the
+    paper's split of the whole Duke set: these need no scan. evaluation is evaluation/metrics.json, elsewhere are those
+    of other data sets (evaluation_NAME/metrics.json), weights_sha256 the
     hash of the weights in the checkpoint that metrics.json scores.
     """
 
@@ -90,6 +91,7 @@ class RunFacts:
     cam: CamFacts | None = None
     scans: ScanFacts | None = None
     evaluation: Mapping[str, Any] | None = None
+    elsewhere: tuple[Mapping[str, Any], ...] = ()
     audit: Mapping[str, Any] | None = None
     ablation: Sweep | None = None
     leakage: Sweep | None = None
@@ -142,10 +144,12 @@ class RunFacts:
 
     def evaluated(self, score: str, of: str, average: str | None = None) -> float | None:
         """A score of evaluation/metrics.json: its name, what it is of, how it averages (None: whichever is first)."""
-        for row in (self.evaluation or {}).get("scores", ()):
-            if row["score"] == score and row["of"] == of and average in (None, row["average"]):
-                return None if row["value"] is None else float(row["value"])
-        return None
+        return score_in(self.evaluation or {}, score, of, average)
+
+    @property
+    def scored_side(self) -> str:
+        """Which scans of the split the scores by class are of: "val", or "test" if that is what was evaluated."""
+        return str((self.evaluation or {}).get("split", {}).get("side", "val"))
 
     def class_iou(self) -> list[float | None]:
         """IoU per class as Table 2 has it (mean over scans, absent counts 0) if evaluated, else pooled over pixels."""
@@ -162,3 +166,11 @@ class RunFacts:
     def lacking(self, what: str) -> Missing:
         """The entry of `missing` about something; a general one where none was noted."""
         return next((m for m in self.missing if m.what == what), Missing(what, f"retseg reproduce {self.folder}"))
+
+
+def score_in(evaluation: Mapping[str, Any], score: str, of: str, average: str | None = None) -> float | None:
+    """A score of an evaluation's metrics.json: its name, what it is of, how it averages (None: whichever is first)."""
+    for row in evaluation.get("scores", ()):
+        if row["score"] == score and row["of"] == of and average in (None, row["average"]):
+            return None if row["value"] is None else float(row["value"])
+    return None

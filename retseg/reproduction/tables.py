@@ -9,6 +9,8 @@ from retseg.anatomy import CLASS_NAMES
 from retseg.reproduction.claim import number
 from retseg.reproduction.run_facts import RunFacts
 
+SIDES = {"train": "training", "val": "validation", "test": "test"}
+
 
 @dataclass(frozen=True, slots=True)
 class ComparisonTable:
@@ -84,7 +86,9 @@ def table_2(facts: RunFacts) -> ComparisonTable:
         how = f"IoU: mean over scans, a class that is absent from a scan counting 0, as in the paper{_absences(facts)}."
     notes = (f"{how} Accuracy: recall, pooled over pixels. {_sentence(facts.stamp)}.",)
     columns = ("class", "paper IoU", "run IoU", "paper accuracy %", "run accuracy %")
-    return ComparisonTable("table2", "Table 2. Scores by class on the validation set", columns, tuple(rows), notes)
+    return ComparisonTable(
+        "table2", f"Table 2. Scores by class on the {SIDES[facts.scored_side]} set", columns, tuple(rows), notes
+    )
 
 
 def table_3(facts: RunFacts) -> ComparisonTable:

@@ -177,7 +177,7 @@ def test_another_data_set_speaks_about_generalising(facts, there, after):
     own = put("metrics", "val.scores", {**facts.metrics["val"]["scores"], "dice_macro_layers": 0.5})(facts)
     row = {"score": "dice", "of": "layers", "average": "pooled_macro", "value": there}
     assert verdict_of(own, "P55").outcome == OPEN
-    other = replace(own, evaluation={"data": {"name": "another"}, "scores": [row]})
+    other = replace(own, elsewhere=({"data": {"name": "another"}, "scores": [row]},))
     assert verdict_of(other, "P55").outcome == after
 
 

@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 from retseg.build import load_config
 from retseg.errors import InputError
 from retseg.reproduction.read_run import on_image_grid, split_of_the_whole_set
+from retseg.reproduction.tables import table_2
 from tests.reproduction.finished import facts_of
 
 
@@ -56,6 +57,17 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(copy):
     assert "callbacks.gradcam=null" in commands["gradcam"]
     assert "nowhere" in commands["scans"]
     assert "sweep=ablation" in commands["ablation"]
+
+
+def test_evaluations_on_other_data_are_found_beside_the_runs_own(copy):
+    for name in ("evaluation", "evaluation_hdf5"):
+        (copy / name).mkdir()
+        (copy / name / "metrics.json").write_text(json.dumps({"data": {"name": name}, "split": {"side": "test"}}))
+    found = facts_of(copy)
+    assert found.evaluation["data"]["name"] == "evaluation"
+    assert [evaluation["data"]["name"] for evaluation in found.elsewhere] == ["evaluation_hdf5"]
+    assert found.scored_side == "test"
+    assert table_2(found).title.endswith("on the test set")
 
 
 def test_damaged_numbers_are_refused_in_one_line(copy):

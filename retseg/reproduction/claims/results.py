@@ -44,7 +44,8 @@ def p38(facts: RunFacts) -> Finding:
 @claim("P39", "4.2", "Where it goes wrong")
 def p39(facts: RunFacts) -> Finding:
     """Errors are border ambiguity, over-segmentation, and under-segmentation of rare classes; none is counted."""
-    counts = np.array(facts.metrics["val"]["confusion"])
+    found = (facts.evaluation or {}).get("misclassification", {})
+    counts = np.array(found.get("confusion", facts.metrics["val"]["confusion"]))
     wrong = neighbour_confusion(counts)["all"]
     over, under = over_and_under(counts)
     rank = float(spearmanr(counts.sum(axis=1), under, nan_policy="omit").statistic)
