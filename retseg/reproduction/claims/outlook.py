@@ -18,7 +18,8 @@ def p53(facts: RunFacts) -> Finding:
         "time": _takes_seconds(facts),
     }
     measured = "; ".join(f"{name}: {part.outcome.value} ({part.measured})" for name, part in parts.items())
-    commands = [part.command for part in parts.values() if part.outcome == Outcome.NEEDS_DATA and part.command]
+    open_parts = [part for part in parts.values() if part.outcome == Outcome.NEEDS_DATA]
+    commands = [part.command for part in open_parts or parts.values() if part.command]
     why = "The paper has no ablation, no timing and no second data set. Clinical trust is not measured by any run."
     tolerance = "intervals by subject; below a minute a scan"
     outcome = worst([part.outcome for part in parts.values()])

@@ -133,7 +133,7 @@ def p29(facts: RunFacts) -> Finding:
         f"scores if that is the share of background; here that share is {shares[0]:.3f}/{shares[1]:.3f}."
     )
     if facts.ablation is not None:
-        return no_worse(facts, "batch_32", note)
+        return no_worse(facts, "batch_32", f"{note} The sweep keeps the epochs, so larger batches mean fewer steps.")
     accuracy = facts.score("val", "accuracy") or 0.0
     measured = f"this run: {epochs} epochs, batches of {batch}, validation accuracy {accuracy:.3f}"
     if (epochs, batch) == (facts.paper.num_epochs, facts.paper.batch_size):
