@@ -198,6 +198,7 @@ def _print(found: "Audit") -> None:
 
 def _table(title: str, findings: "Sequence[Finding]") -> "Table":
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify="left")
     for column in ("what", "found", "by ids", "by content", "for example"):
@@ -210,7 +211,7 @@ def _table(title: str, findings: "Sequence[Finding]") -> "Table":
         what = f"{finding.side} pairs" if is_pairs else name
         untold = finding.by_ids is None and finding.by_content is None
         cells = ("unknown" if untold else found, _cell(finding.by_ids), _cell(finding.by_content))
-        table.add_row(what, *cells, "\n".join(finding.examples[:2]))
+        table.add_row(what, *cells, Text("\n".join(finding.examples[:2])))
     return table
 
 

@@ -27,7 +27,7 @@ class PlainImages:
         if not self._files:
             raise InputError(f"{root}: no image here; looked for {', '.join(SUFFIXES)}")
         self.names: list[str] = []
-        """(N,): file names, with [number] behind them where a file holds several images, or that alone: [0] of one file."""
+        """(N,): file names, with [number] where a file holds several images; [number] alone if it is the one file."""
         self.places: dict[str, list[int]] = {}
         """Which images a word stands for: a name, a file (with or without its ending)."""
         for path in self._files:
