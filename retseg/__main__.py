@@ -6,6 +6,7 @@ import typer
 
 from retseg import __version__
 from retseg.commands import audit, data
+from retseg.commands.evaluate import evaluate
 from retseg.commands.reproduce import reproduce
 from retseg.errors import InputError
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command()(audit.audit)
+app.command()(evaluate)
 app.command()(reproduce)
 
 

@@ -1,6 +1,7 @@
 """From configuration to objects, and from a run folder to its network. Nothing else calls `instantiate`."""
 
 import inspect
+import pickle
 import types
 import typing
 from collections import abc
@@ -20,6 +21,7 @@ from torch import nn
 
 from retseg.data.source import ScanSource
 from retseg.errors import InputError
+from retseg.evaluation.inference import Frame
 from retseg.training.datamodule import OctDataModule
 from retseg.training.module import SegmentationModule
 
@@ -82,9 +84,25 @@ def load_net(run_dir: Path, checkpoint: str = "best") -> nn.Module:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; train the run first, or name another one")
     net = build_net(config)
-    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    net.load_state_dict({name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")})
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        weights = {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
+        net.load_state_dict(weights)
+    except (OSError, EOFError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path}: no checkpoint of this network ({_one_line(error):.160}); train again") from error
     return net.eval()
+
+
+def build_source(config: DictConfig) -> ScanSource:
+    """The source of a configuration, opened; no pixels are read."""
+    source: ScanSource = make(config.data.source, "data.source")
+    return source
+
+
+def build_frame(config: DictConfig, columns: tuple[int, int] | None = None) -> Frame:
+    """How scans come to the network of a configuration; columns: the scan's own ones that are scored, None: all."""
+    size = None if config.data.size is None else (int(config.data.size[0]), int(config.data.size[1]))
+    return Frame(make(config.data.crop, "data.crop"), size, columns)
 
 
 def load_config(run_dir: Path) -> DictConfig:

@@ -1,6 +1,7 @@
 """Everything known about one set of scored scans: where it comes from, its records, its scores, what to mind."""
 
 import heapq
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ from retseg.evaluation.topology_scores import topology_scores
 from retseg.metrics.overlap import dice
 
 NUM_WORST = 3
+GRADER = re.compile(r"_g\d$")
+"""What tells keys of one B-scan apart: the end of their names."""
 FEW_SUBJECTS = 6
 """Below this a bootstrap over subjects is rough: few different draws, and too narrow intervals."""
 
@@ -30,7 +33,8 @@ class Origin:
     """What has to stand beside every score: who was scored on what, against whose labels, and what the ceiling is.
 
     stamp is one line on leakage and labels. ceiling is the title of the ceiling's column, ceiling_note what it is
-    worth. split, checkpoint and made_from are kept as they are in metrics.json.
+    worth. split, checkpoint and made_from are kept as they are in metrics.json. source_notices: those of notices that
+    cannot be said again without the data.
     """
 
     title: str
@@ -43,6 +47,7 @@ class Origin:
     checkpoint: dict[str, Any] = field(default_factory=dict)
     made_from: dict[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    source_notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +118,9 @@ def _notices(records: Sequence[ScanRecord], unit: Unit) -> list[str]:
     """One line for each thing that a reader of the table must know."""
     num_subjects = len({record.subject for record in records})
     lines = []
+    num_bscans = len({GRADER.sub("", record.name) for record in records})
+    if num_bscans < len(records):
+        lines.append(f"the {len(records)} scans are {num_bscans} B-scans, scored against each of their graders")
     if num_subjects == 1:
         lines.append("one subject: no interval can be given, it would say nothing of other subjects")
     elif num_subjects < FEW_SUBJECTS:

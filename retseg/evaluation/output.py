@@ -86,6 +86,7 @@ def _content(evaluation: Evaluation) -> dict[str, Any]:
         "calibration": _calibration(evaluation),
         "misclassification": evaluation.misclassified.as_dict() | {"worst_scans": _worst(evaluation)},
         "made_from": origin.made_from,
+        "source_notices": origin.source_notices,
     }
 
 
@@ -99,6 +100,7 @@ def _calibration(evaluation: Evaluation) -> dict[str, Any]:
     scaling = evaluation.scaling
     content: dict[str, Any] = {
         "temperature": scaling.temperature,
+        "temperature_index": scaling.overall,
         "fitted_on": scaling.fitted_on,
         "scan_temperatures": [None if index is None else TEMPERATURES[index] for index in scaling.of_scans],
     }

@@ -33,7 +33,12 @@ class Scaling:
 def fitted_index(records: Sequence[ScanRecord]) -> int | None:
     """Place in TEMPERATURES of the best one for scans; None where no network scored them."""
     sums = [record.network.calibration for record in records if record.network is not None]
-    return best_temperature_index(_added(sums)) if sums else None
+    return fitted_on_sums(sums) if sums else None
+
+
+def fitted_on_sums(sums: Sequence[CalibrationSums]) -> int:
+    """Place in TEMPERATURES of the lowest negative log-likelihood over all scans together."""
+    return best_temperature_index(reduce(add, sums, CalibrationSums.nothing()))
 
 
 def cross_fitted(records: Sequence[ScanRecord]) -> Scaling:
@@ -53,7 +58,3 @@ def cross_fitted(records: Sequence[ScanRecord]) -> Scaling:
 def fixed(num_scans: int, index: int | None, fitted_on: str) -> Scaling:
     """One temperature for all scans, fitted elsewhere; None: none."""
     return Scaling((index,) * num_scans, index, fitted_on)
-
-
-def _added(sums: Sequence[CalibrationSums]) -> CalibrationSums:
-    return reduce(add, sums, CalibrationSums.nothing())
