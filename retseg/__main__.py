@@ -6,7 +6,9 @@ import typer
 
 from retseg import __version__
 from retseg.commands import audit, data
+from retseg.commands.compare import compare
 from retseg.commands.evaluate import evaluate
+from retseg.commands.measure import measure
 from retseg.commands.reproduce import reproduce
 from retseg.errors import InputError
 
@@ -20,6 +22,8 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.command()(audit.audit)
 app.command()(evaluate)
+app.command()(measure)
+app.command()(compare)
 app.command()(reproduce)
 
 

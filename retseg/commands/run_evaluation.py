@@ -71,7 +71,7 @@ def _predicted(
         store.saving_cases(folder, scans.source.label_origin) as writer,
     ):
         cases = predict_cases(run.net, scans.source, scans.keys, scans.frame, lambda _: advance())
-        measured = measure_scans(_each(cases, writer.add))
+        measured = measure_scans(each(cases, writer.add))
     store.save_network(folder / store.NETWORK, measured.records)
     notices = (*scans.notices, *scans.source.notices)
     return measured, run_origin(run, scans.side, scans.stamp, data, notices, made_from)
@@ -166,7 +166,7 @@ def _told(items: Iterable[T], advance: Callable[[], None]) -> Iterator[T]:
         advance()
 
 
-def _each(items: Iterable[T], use: Callable[[T], None]) -> Iterator[T]:
+def each(items: Iterable[T], use: Callable[[T], None]) -> Iterator[T]:
     """The items, each used before it is given on."""
     for item in items:
         use(item)
