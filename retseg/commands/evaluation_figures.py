@@ -56,7 +56,11 @@ def _scores(evaluation: Evaluation) -> Figure:
         assert row is not None
         return figures.ScoreMark(of, row.value, row.low, row.high, row.ceiling, row.ceiling_low, row.ceiling_high)
 
-    text = f"Lines: 95 % bootstrap interval over {len(evaluation.subjects)} subject(s)."
+    text = (
+        "Dice: 2 TP / (2 TP + FP + FN), pooled over the pixels of all scans. Surface error: mean distance along the "
+        "A-scan, over columns in which both surfaces are known. Lines: 95 % bootstrap interval over "
+        f"{len(evaluation.subjects)} subject(s)."
+    )
     if any(record.ceiling is not None for record in evaluation.records):
         text += f" {evaluation.origin.ceiling}: {evaluation.origin.ceiling_note}."
     return figures.scores_with_ceiling(

@@ -89,9 +89,13 @@ def measure_scans(cases: Iterable[Case]) -> MeasuredSet:
         records.append(measure_scan(case))
         score = mean_layer_dice(records[-1])
         if np.isfinite(score):
-            push = heapq.heappush if len(worst) < NUM_WORST else heapq.heappushpop
+            # Two graders' keys of one B-scan are one picture: enough are kept to have NUM_WORST without them.
+            push = heapq.heappush if len(worst) < 2 * NUM_WORST else heapq.heappushpop
             push(worst, (-score, place, case))
-    return MeasuredSet(tuple(records), tuple(case for *_, case in sorted(worst, reverse=True)))
+    by_bscan: dict[str, Case] = {}
+    for *_, case in sorted(worst, key=lambda entry: entry[:2], reverse=True):
+        by_bscan.setdefault(GRADER.sub("", case.name), case)
+    return MeasuredSet(tuple(records), tuple(by_bscan.values())[:NUM_WORST])
 
 
 def mean_layer_dice(record: ScanRecord) -> float:
