@@ -1,0 +1,86 @@
+import numpy as np
+import torch
+from torch import nn
+
+from retseg.anatomy import IGNORE
+from retseg.bscan import BScan, ScanKey, Spacing
+from retseg.data.transforms import AnnotationCrop
+from retseg.evaluation.inference import Frame, native_classes, predict_cases, windowed
+
+
+class Stripes(nn.Module):
+    """Class 1 where the image is bright, 0 elsewhere; remembers what it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.seen = []
+
+    def forward(self, image):
+        self.seen.append((tuple(image.shape), self.training, torch.is_grad_enabled()))
+        bright = image[:, 0] > 0.5
+        return torch.stack([~bright, bright, *[torch.zeros_like(bright)] * 6], dim=1).float() * 20
+
+
+class OneScan:
+    """A source of one B-scan of 12 rows and 10 columns that two graders drew: NFL in rows 4 to 6, or 5 to 7."""
+
+    name, label_origin, notices = "one", "exact", ()
+    keys = (ScanKey(1, "s01", 0), ScanKey(2, "s01", 0))
+
+    def read(self, key):
+        image = np.zeros((12, 10), np.uint8)
+        image[4:7] = 255
+        rows = np.repeat([[4.0], *[[7.0]] * 7], 10, axis=1).astype(np.float32) + (key.grader - 1)
+        rows[:, :2] = np.nan
+        return BScan(key, image, surface_rows=rows, spacing=Spacing(4.0, 11.0, "test"))
+
+
+def test_a_prediction_comes_back_on_the_scans_own_pixels():
+    net = Stripes()
+    net.train()
+    (found,) = predict_cases(net, OneScan(), OneScan.keys[:1], Frame(size=(24, 20)))
+    assert found.prediction.mask.shape == (12, 10)
+    assert (found.prediction.mask[4:7] == 1).all()
+    assert (found.prediction.mask[[0, 1, 2, 3, 7, 8, 9, 10, 11]] == 0).all()
+    assert (found.truth.mask[:, :2] == IGNORE).all()
+    assert found.second.surface_rows[0, 5] == 5
+    assert found.spacing.axial_um == 4
+    assert net.training
+    assert net.seen == [((1, 1, 24, 20), False, False)]
+    assert found.network.num_pixels == 24 * 16
+
+
+def test_only_the_window_is_scored_and_the_second_grader_is_cut_alike():
+    window = AnnotationCrop(rows=6, columns=5)
+    scan, place = windowed(OneScan().read(OneScan.keys[0]), window)
+    assert scan.shape == (6, 5)
+    (found,) = predict_cases(Stripes(), OneScan(), OneScan.keys[:1], Frame(window, (12, 10)))
+    assert found.truth.shape == (6, 5)
+    assert found.truth.surface_rows[0, 0] == 4 - place.top
+    assert found.second.surface_rows[0, 0] == 5 - place.top
+
+
+def test_a_protocols_columns_are_the_scans_own():
+    window = AnnotationCrop(rows=12, columns=6)
+    _, place = windowed(OneScan().read(OneScan.keys[0]), window)
+    (found,) = predict_cases(Stripes(), OneScan(), OneScan.keys[:1], Frame(window, (12, 6), columns=(4, 7)))
+    scored = np.flatnonzero(found.truth.annotated_columns) + place.left
+    assert scored.tolist() == [4, 5, 6]
+    assert np.flatnonzero(found.second.annotated_columns).tolist() == (scored - place.left).tolist()
+    assert found.network.num_pixels == 3 * 12
+
+
+def test_probabilities_are_resized_not_classes():
+    """Two rows of one class each, to four: bilinear between them, the border halfway."""
+    logits = torch.full((1, 8, 2, 1), -20.0)
+    logits[0, 1, 0], logits[0, 3, 1] = 20.0, 20.0
+    assert native_classes(logits, (4, 1))[:, 0].tolist() == [1, 1, 3, 3]
+
+
+def test_where_nobody_else_drew_there_is_no_second():
+    class Alone(OneScan):
+        keys = OneScan.keys[:1]
+
+    (found,) = predict_cases(Stripes(), Alone(), Alone.keys, Frame())
+    assert found.second is None
