@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from retseg.anatomy import LAYER_NAMES, SURFACE_NAMES
 from retseg.evaluation.atomic import replacing_folder
@@ -13,6 +12,9 @@ from retseg.figures import evaluation as figures
 from retseg.figures.scans import ScanPicture, predictions
 from retseg.metrics.calibration import UNSCALED
 from retseg.metrics.misclassification import MAP_BIN_PX, MAP_DEPTHS_PX
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DPI = 110
 
@@ -26,7 +28,7 @@ def draw_figures(evaluation: Evaluation, folder: Path) -> None:
                 figure.savefig(partial / f"{name}.{ending}", dpi=DPI)
 
 
-def _figures(evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
+def _figures(evaluation: Evaluation) -> "Iterator[tuple[str, Figure]]":
     found, axial_um = evaluation.misclassified, _common_axial_um(evaluation)
     yield "scores", _scores(evaluation)
     text = "Wrong pixels by distance to the nearest true surface, along the A-scan, from the middle of the pixel."
@@ -50,7 +52,7 @@ def _figures(evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
         yield "worst_scans", figure
 
 
-def _scores(evaluation: Evaluation) -> Figure:
+def _scores(evaluation: Evaluation) -> "Figure":
     def mark(score: str, of: str) -> figures.ScoreMark:
         row = evaluation.find(score, of, "pooled")
         assert row is not None
@@ -72,7 +74,7 @@ def _scores(evaluation: Evaluation) -> Figure:
     )
 
 
-def _reliability(evaluation: Evaluation) -> Figure | None:
+def _reliability(evaluation: Evaluation) -> "Figure | None":
     """Before and after scaling; None without probabilities."""
     before = reliability_table(evaluation.records, [UNSCALED] * len(evaluation.records))
     if before is None:
@@ -89,7 +91,7 @@ def _reliability(evaluation: Evaluation) -> Figure | None:
     return figures.reliability(before, after, _caption(evaluation, text))
 
 
-def _worst(evaluation: Evaluation) -> Figure | None:
+def _worst(evaluation: Evaluation) -> "Figure | None":
     """The worst scans as pictures; None where no image is at hand."""
     by_name = {record.name: record for record in evaluation.records}
     shown = [

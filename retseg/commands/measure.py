@@ -73,8 +73,8 @@ def measure(
 
 def _measured(title: str, pairing: "Pairing", measuring: "Measuring", num_draws: int, quiet: bool) -> "Evaluation":
     """Scores of paired files."""
-    from retseg.commands.run_evaluation import each, progress, with_label_origin
-    from retseg.evaluation.evaluation import Origin, ceiling_words, evaluate, measure_scans
+    from retseg.commands.progress import each, progress
+    from retseg.evaluation.evaluation import Origin, ceiling_words, evaluate, measure_scans, with_label_origin
     from retseg.evaluation.label_files import read_labels
     from retseg.evaluation.matching import UNKNOWN, paired_cases
     from retseg.evaluation.temperature import fixed

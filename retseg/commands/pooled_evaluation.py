@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from retseg.commands.run_evaluation import progress
+from retseg.commands.progress import progress
 from retseg.errors import InputError
 from retseg.evaluation import store
 from retseg.evaluation.atomic import make_folder

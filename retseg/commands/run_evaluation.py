@@ -1,15 +1,12 @@
 """The evaluation of a run: from saved predictions if there are some of the same network and scans, else from data."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import Any
 
 from retseg.build import build_frame
+from retseg.commands.progress import each, progress, told
 from retseg.commands.scored_run import (
     ALL,
     ScoredRun,
@@ -22,13 +19,19 @@ from retseg.commands.scored_run import (
 from retseg.errors import InputError
 from retseg.evaluation import store
 from retseg.evaluation.atomic import make_folder
-from retseg.evaluation.evaluation import Evaluation, MeasuredSet, Origin, ceiling_words, evaluate, measure_scans
+from retseg.evaluation.evaluation import (
+    Evaluation,
+    MeasuredSet,
+    Origin,
+    ceiling_words,
+    evaluate,
+    measure_scans,
+    with_label_origin,
+)
 from retseg.evaluation.inference import network_sums, predict_cases
 from retseg.evaluation.output import METRICS, read_metrics
 from retseg.evaluation.scores import NUM_DRAWS
 from retseg.evaluation.temperature import Scaling, cross_fitted, fitted_on_sums, fixed
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def evaluate_scans(run: ScoredRun, folder: Path, request: Request) -> Evaluation
     made_from = identity(run, request.side, request.data)
     if saved is not None and saved.get("made_from") == made_from and (folder / store.TRUTH).is_dir():
         with progress("measuring saved predictions", len(saved["scans"]), request.quiet) as advance:
-            measured = measure_scans(_told(store.load_cases(folder, saved["scans"]), advance))
+            measured = measure_scans(told(store.load_cases(folder, saved["scans"]), advance))
         side = saved["split"]["side"]
         stamp = saved["split"]["stamp"] if side == ALL else own_stamp(run, side)
         origin = run_origin(run, side, stamp, saved["data"], saved["source_notices"], made_from)
@@ -108,12 +111,6 @@ def run_origin(
     )
 
 
-def with_label_origin(stamp: str, label_origin: str) -> str:
-    """The stamp, and that labels are not a person's where they are not."""
-    words = f"labels are {label_origin}, not manual"
-    return stamp if label_origin in ("manual", "exact") or words in stamp else f"{stamp}; {words}"
-
-
 def _scaling(run: ScoredRun, folder: Path, side: str, measured: MeasuredSet, request: Request) -> Scaling:
     """Temperatures: of validation scans, each subject's from the others; of other scans, that of validation."""
     if side == "val":
@@ -147,30 +144,6 @@ def _fitted_temperature(run: ScoredRun, quiet: bool) -> int:
         frame = build_frame(run.config, run.columns)
         sums = [scan.calibration for _, scan in network_sums(run.net, source, keys, frame, lambda _: advance())]
     return fitted_on_sums(sums)
-
-
-@contextmanager
-def progress(what: str, total: int, quiet: bool = False) -> Iterator[Callable[[], None]]:
-    """A bar with the time left, on a terminal's standard error; call what it gives after each scan."""
-    console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)
-
-
-def _told(items: Iterable[T], advance: Callable[[], None]) -> Iterator[T]:
-    """The items; `advance` is told after each."""
-    for item in items:
-        yield item
-        advance()
-
-
-def each(items: Iterable[T], use: Callable[[T], None]) -> Iterator[T]:
-    """The items, each used before it is given on."""
-    for item in items:
-        use(item)
-        yield item
 
 
 def default_folder(run: ScoredRun, request: Request) -> Path:

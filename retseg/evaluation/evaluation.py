@@ -168,3 +168,9 @@ def ceiling_words(label_origin: str) -> tuple[str, str]:
     """Title of the ceiling's column, and what the ceiling is worth, by who drew the labels."""
     unknown = ("second vs truth", f"labels are {label_origin}: not known to be a human ceiling")
     return CEILINGS.get(label_origin, unknown)
+
+
+def with_label_origin(stamp: str, label_origin: str) -> str:
+    """The stamp, and that labels are not a person's where they are not."""
+    words = f"labels are {label_origin}, not manual"
+    return stamp if label_origin in ("manual", "exact") or words in stamp else f"{stamp}; {words}"
