@@ -82,10 +82,10 @@ def _metrics(folder: Path) -> dict[str, Any]:
 
 
 def _records(folder: Path, content: dict[str, Any]) -> "list[ScanRecord]":
-    from retseg.evaluation.record import measure_scan
-    from retseg.evaluation.store import load_cases
+    from retseg.evaluation.evaluation import measure_scans
+    from retseg.evaluation.store import load_case
 
-    return [measure_scan(case) for case in load_cases(folder, content["scans"])]
+    return list(measure_scans(content["scans"], lambda name: load_case(folder, name)).records)
 
 
 def _short_names(runs: Sequence[Path]) -> list[str]:

@@ -9,6 +9,7 @@ from retseg.evaluation.atomic import replacing_folder
 from retseg.evaluation.evaluation import Evaluation, mean_layer_dice
 from retseg.evaluation.output import reliability_table
 from retseg.figures import evaluation as figures
+from retseg.figures.saving import save_png_and_pdf
 from retseg.figures.scans import ScanPicture, predictions
 from retseg.metrics.calibration import UNSCALED
 from retseg.metrics.misclassification import MAP_BIN_PX, MAP_DEPTHS_PX
@@ -24,8 +25,7 @@ def draw_figures(evaluation: Evaluation, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing_folder(folder) as partial:
         for name, figure in _figures(evaluation):
-            for ending in ("png", "pdf"):
-                figure.savefig(partial / f"{name}.{ending}", dpi=DPI)
+            save_png_and_pdf(figure, partial / name, DPI)
 
 
 def _figures(evaluation: Evaluation) -> "Iterator[tuple[str, Figure]]":

@@ -1,6 +1,7 @@
 """`retseg measure`: the scores of `retseg evaluate` for anybody's masks or surfaces, without a network."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,14 +74,14 @@ def measure(
 
 def _measured(title: str, pairing: "Pairing", measuring: "Measuring", num_draws: int, quiet: bool) -> "Evaluation":
     """Scores of paired files."""
-    from retseg.commands.progress import each, progress
+    from retseg.commands.progress import progress
     from retseg.evaluation.evaluation import Origin, ceiling_words, evaluate, measure_scans, with_label_origin
     from retseg.evaluation.label_files import read_labels
-    from retseg.evaluation.matching import UNKNOWN, paired_cases
+    from retseg.evaluation.matching import UNKNOWN, paired_case
     from retseg.evaluation.temperature import fixed
 
     with progress("measuring", len(pairing.names), quiet) as advance:
-        measured = measure_scans(each(paired_cases(pairing, measuring), lambda _: advance()))
+        measured = measure_scans(pairing.names, partial(paired_case, pairing, measuring), advance)
     label_origin = read_labels(pairing.truths[pairing.names[0]], measuring.ignore_labels).label_origin or UNKNOWN
     ceiling, note = ceiling_words(label_origin)
     notices = [*pairing.unmatched, "calibration and the paper's soft scores need probabilities: `retseg evaluate`"]

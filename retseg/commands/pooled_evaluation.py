@@ -1,6 +1,6 @@
 """Evaluations of several runs as one: the folds of a cross-validation, each scan scored by the run that held it out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,18 @@ def pooled(folders: Sequence[Path], output: Path, quiet: bool = False) -> Evalua
     make_folder(output)
     (output / METRICS).unlink(missing_ok=True)
     label_origin = next(iter(contents.values()))["data"]["label_origin"]
+    networks = {folder: store.load_network(folder / store.NETWORK) for folder in folders}
     with (
         progress("pooling saved predictions", len(place), quiet) as advance,
         store.saving_cases(output, label_origin) as writer,
     ):
 
-        def cases() -> Iterator[Case]:
-            for case in _cases(contents, place):
-                writer.add(case)
-                yield case
-                advance()
+        def case_of(name: str) -> Case:
+            case = store.load_case(place[name], name, networks[place[name]].get(name))
+            writer.add(case)
+            return case
 
-        measured = measure_scans(cases())
+        measured = measure_scans(place, case_of, advance)
     store.save_network(output / store.NETWORK, measured.records)
     scaling = _scaling(contents, [record.name for record in measured.records])
     return evaluate(measured, _origin(contents, output), scaling)
@@ -57,13 +57,6 @@ def _place_of_each_scan(contents: dict[Path, dict[str, Any]]) -> dict[str, Path]
                 )
             place[name] = folder
     return dict(sorted(place.items()))
-
-
-def _cases(contents: dict[Path, dict[str, Any]], place: dict[str, Path]) -> Iterator[Case]:
-    """Scans in the order of their names; each folder is read in that order too."""
-    streams = {folder: store.load_cases(folder, sorted(content["scans"])) for folder, content in contents.items()}
-    for folder in place.values():
-        yield next(streams[folder])
 
 
 def _scaling(contents: dict[Path, dict[str, Any]], names: Sequence[str]) -> Scaling:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retseg.bscan import ScanKey
 from retseg.build import build_frame
-from retseg.commands.progress import each, progress, told
+from retseg.commands.progress import progress
 from retseg.commands.scored_run import (
     ALL,
     ScoredRun,
@@ -19,6 +20,7 @@ from retseg.commands.scored_run import (
 from retseg.errors import InputError
 from retseg.evaluation import store
 from retseg.evaluation.atomic import make_folder
+from retseg.evaluation.case import Case
 from retseg.evaluation.evaluation import (
     Evaluation,
     MeasuredSet,
@@ -28,8 +30,9 @@ from retseg.evaluation.evaluation import (
     measure_scans,
     with_label_origin,
 )
-from retseg.evaluation.inference import network_sums, predict_cases
+from retseg.evaluation.inference import Predictor, evaluating
 from retseg.evaluation.output import METRICS, read_metrics
+from retseg.evaluation.parallel import in_order
 from retseg.evaluation.scores import NUM_DRAWS
 from retseg.evaluation.temperature import Scaling, cross_fitted, fitted_on_sums, fixed
 
@@ -51,7 +54,10 @@ def evaluate_scans(run: ScoredRun, folder: Path, request: Request) -> Evaluation
     made_from = identity(run, request.side, request.data)
     if saved is not None and saved.get("made_from") == made_from and (folder / store.TRUTH).is_dir():
         with progress("measuring saved predictions", len(saved["scans"]), request.quiet) as advance:
-            measured = measure_scans(told(store.load_cases(folder, saved["scans"]), advance))
+            network = store.load_network(folder / store.NETWORK)
+            measured = measure_scans(
+                saved["scans"], lambda name: store.load_case(folder, name, network.get(name)), advance
+            )
         side = saved["split"]["side"]
         stamp = saved["split"]["stamp"] if side == ALL else own_stamp(run, side)
         origin = run_origin(run, side, stamp, saved["data"], saved["source_notices"], made_from)
@@ -67,14 +73,21 @@ def _predicted(
     """Predict, measure and save scans; metrics.json is gone until the new one is written."""
     scans = choose_scans(run, request.side, request.data)
     data = {"name": scans.source.name, "label_origin": scans.source.label_origin}
+    predictor = Predictor(run.net, scans.source, scans.frame)
     make_folder(folder)
     (folder / METRICS).unlink(missing_ok=True)
     with (
         progress("predicting and measuring", len(scans.keys), request.quiet) as advance,
         store.saving_cases(folder, scans.source.label_origin) as writer,
+        evaluating(run.net),
     ):
-        cases = predict_cases(run.net, scans.source, scans.keys, scans.frame, lambda _: advance())
-        measured = measure_scans(each(cases, writer.add))
+
+        def case_of(key: ScanKey) -> Case:
+            case = predictor.case(key)
+            writer.add(case)
+            return case
+
+        measured = measure_scans(scans.keys, case_of, advance)
     store.save_network(folder / store.NETWORK, measured.records)
     notices = (*scans.notices, *scans.source.notices)
     return measured, run_origin(run, scans.side, scans.stamp, data, notices, made_from)
@@ -140,9 +153,12 @@ def _saved_temperature(run: ScoredRun, folder: Path) -> int | None:
 def _fitted_temperature(run: ScoredRun, quiet: bool) -> int:
     source, _ = open_with_both_graders(run.config)
     keys = keys_of_side(run, source, "val")
-    with progress("fitting the temperature on validation scans", len(keys), quiet) as advance:
-        frame = build_frame(run.config, run.columns)
-        sums = [scan.calibration for _, scan in network_sums(run.net, source, keys, frame, lambda _: advance())]
+    predictor = Predictor(run.net, source, build_frame(run.config, run.columns))
+    with progress("fitting the temperature on validation scans", len(keys), quiet) as advance, evaluating(run.net):
+        sums = []
+        for scan in in_order(predictor.network_sums, keys):
+            sums.append(scan.calibration)
+            advance()
     return fitted_on_sums(sums)
 
 

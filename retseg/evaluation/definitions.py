@@ -26,7 +26,7 @@ DEFINITIONS = {
     "holes": "pieces enclosed by a layer; a scan",
     "columns_without": "annotated columns in which the layer has no pixel; a scan",
     "true_islands, true_holes, ...": "the same counts of the truth itself",
-    "ece": "expected calibration error: mean |accuracy - confidence| over 15 bins, weighted by pixels; every 5th pixel",
+    "ece": "expected calibration error: mean |accuracy - confidence| over 15 bins by pixels; every 11th pixel",
     "ece_layers": "the same over pixels predicted to be a layer",
     "ece_scaled, ece_layers_scaled": "after temperature scaling, fitted on validation scans only",
     "temperature": "what logits are divided by: lowest negative log-likelihood of all validation scans",

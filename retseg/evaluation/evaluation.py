@@ -2,9 +2,9 @@
 
 import heapq
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from retseg.anatomy import SURFACE_NAMES
 from retseg.evaluation.case import Case
 from retseg.evaluation.misclassified import Misclassified
 from retseg.evaluation.network_scores import network_scores
+from retseg.evaluation.parallel import in_order
 from retseg.evaluation.quantities import nanmean
 from retseg.evaluation.record import ScanRecord, measure_scan
 from retseg.evaluation.scores import NUM_DRAWS, Score, score_table
@@ -20,6 +21,8 @@ from retseg.evaluation.sums import Unit
 from retseg.evaluation.temperature import Scaling
 from retseg.evaluation.topology_scores import topology_scores
 from retseg.metrics.overlap import dice
+
+T = TypeVar("T")
 
 NUM_WORST = 3
 GRADER = re.compile(r"_g\d$")
@@ -73,6 +76,10 @@ class Evaluation:
         return next((row for row in self.scores if (row.score, row.of, row.average) == (score, of, average)), None)
 
 
+def _nothing() -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasuredSet:
     """Records of scans in their order, and the worst of the scans themselves."""
@@ -81,17 +88,25 @@ class MeasuredSet:
     worst: tuple[Case, ...]
 
 
-def measure_scans(cases: Iterable[Case]) -> MeasuredSet:
-    """Measure scans one by one; only the worst are kept whole."""
+def measure_scans(
+    names: Iterable[T], case_of: Callable[[T], Case], advance: Callable[[], None] = _nothing
+) -> MeasuredSet:
+    """Measure the scan of each name, several side by side; only the worst are kept whole. advance: told after each."""
     records: list[ScanRecord] = []
     worst: list[tuple[float, int, Case]] = []
-    for place, case in enumerate(cases):
-        records.append(measure_scan(case))
-        score = mean_layer_dice(records[-1])
+
+    def measured(name: T) -> tuple[Case, ScanRecord]:
+        case = case_of(name)
+        return case, measure_scan(case)
+
+    for place, (case, record) in enumerate(in_order(measured, names)):
+        records.append(record)
+        score = mean_layer_dice(record)
         if np.isfinite(score):
             # Two graders' keys of one B-scan are one picture: enough are kept to have NUM_WORST without them.
             push = heapq.heappush if len(worst) < 2 * NUM_WORST else heapq.heappushpop
             push(worst, (-score, place, case))
+        advance()
     by_bscan: dict[str, Case] = {}
     for *_, case in sorted(worst, key=lambda entry: entry[:2], reverse=True):
         by_bscan.setdefault(GRADER.sub("", case.name), case)

@@ -4,7 +4,8 @@ A scan is cropped and resized as in training; the prediction goes back: probabil
 window's own pixels, and the class with the highest one is taken there. N scans, C classes, H rows, W columns.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,9 @@ from retseg.evaluation.case import Case, NetworkSums
 from retseg.evaluation.labelling import Labelling
 from retseg.metrics.calibration import calibration_sums
 from retseg.metrics.overlap import OverlapScores, predicted_classes
+
+CALIBRATION_STRIDE = 11
+"""Calibration looks at every 11th pixel of a scan: neighbours tell nearly the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,66 +77,62 @@ def native_classes(logits: Tensor, shape: tuple[int, int]) -> Array:
     return classes
 
 
-def predict_cases(
-    net: nn.Module,
-    source: ScanSource,
-    keys: Sequence[ScanKey],
-    frame: Frame,
-    advance: Callable[[str], None] = lambda _: None,
-) -> Iterator[Case]:
-    """Scans of a source with their prediction, one by one; `advance(name)` is told after each.
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictor:
+    """Predicts single scans of a source, also from several threads. Set the network to eval mode by `evaluating`.
 
     The other grader's labels of a B-scan come along where the source has them. InputError where a scan has no labels.
     """
-    known = set(source.keys)
-    overlap = OverlapScores(CLASS_NAMES)
-    for key, scan, place, logits in _seen(net, source, keys, frame):
-        other = replace(key, grader=3 - key.grader)
-        yield Case(
+
+    net: nn.Module
+    source: ScanSource
+    frame: Frame
+
+    def case(self, key: ScanKey) -> Case:
+        """A scan with its prediction."""
+        scan, place, logits = self._seen(key)
+        return Case(
             name=key.name,
             subject=key.subject,
             prediction=Labelling.from_mask(native_classes(logits, scan.shape)),
             truth=Labelling.of_scan(scan),
-            second=_second(source, other, place, frame.columns) if key.grader and other in known else None,
+            second=self._second(key, place),
             spacing=scan.spacing,
             image=np.clip(np.rint(scan.image), 0, 255).astype(np.uint8),
-            network=_network_sums(logits, scan, frame.size, overlap),
+            network=_network_sums(logits, scan, self.frame.size),
         )
-        advance(key.name)
+
+    def network_sums(self, key: ScanKey) -> NetworkSums:
+        """What probabilities tell of a scan, and nothing else: what a temperature is fitted on."""
+        scan, _, logits = self._seen(key)
+        return _network_sums(logits, scan, self.frame.size)
+
+    def _seen(self, key: ScanKey) -> tuple[BScan, Place, Tensor]:
+        """A scan's window with its mask, where it lies, and its logits (1, C, H, W) on the CPU."""
+        scan, place = windowed(self.source.read(key), self.frame.window)
+        scan = _scored_columns(with_mask(scan), place, self.frame.columns)
+        check_labels(scan)
+        device = next(self.net.parameters()).device
+        with torch.no_grad():
+            logits: Tensor = self.net(network_input(scan, self.frame.size).to(device)).cpu()
+        return scan, place, logits
+
+    def _second(self, key: ScanKey, place: Place) -> Labelling | None:
+        """The other grader's labels in the same window."""
+        other = replace(key, grader=3 - key.grader)
+        if not key.grader or other not in self.source.keys:
+            return None
+        scan = crop(self.source.read(other), place.top, place.left, place.height, place.width)
+        return Labelling.of_scan(_scored_columns(with_mask(scan), place, self.frame.columns))
 
 
-def network_sums(
-    net: nn.Module,
-    source: ScanSource,
-    keys: Sequence[ScanKey],
-    frame: Frame,
-    advance: Callable[[str], None] = lambda _: None,
-) -> Iterator[tuple[ScanKey, NetworkSums]]:
-    """What probabilities tell of scans, and nothing else: what a temperature is fitted on."""
-    overlap = OverlapScores(CLASS_NAMES)
-    for key, scan, _, logits in _seen(net, source, keys, frame):
-        yield key, _network_sums(logits, scan, frame.size, overlap)
-        advance(key.name)
-
-
-def _seen(
-    net: nn.Module, source: ScanSource, keys: Sequence[ScanKey], frame: Frame
-) -> Iterator[tuple[ScanKey, BScan, Place, Tensor]]:
-    """Each scan's window with its mask, where it lies, and its logits (1, C, H, W) on the CPU.
-
-    The network runs in eval mode and is left in the modes in which it was found.
-    """
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """A network in eval mode; it is left in the modes in which it was found."""
     modes = {module: module.training for module in net.modules()}
-    device = next(net.parameters()).device
     net.eval()
     try:
-        for key in keys:
-            scan, place = windowed(source.read(key), frame.window)
-            scan = _scored_columns(with_mask(scan), place, frame.columns)
-            check_labels(scan)
-            with torch.no_grad():
-                logits: Tensor = net(network_input(scan, frame.size).to(device)).cpu()
-            yield key, scan, place, logits
+        yield
     finally:
         for module, training in modes.items():
             module.training = training
@@ -147,22 +147,16 @@ def _scored_columns(scan: BScan, place: Place, columns: tuple[int, int] | None) 
     return replace(scan, mask=labels.mask, surface_rows=labels.surface_rows)
 
 
-def _second(source: ScanSource, key: ScanKey, place: Place, columns: tuple[int, int] | None) -> Labelling:
-    """The other grader's labels in the same window."""
-    scan = crop(source.read(key), place.top, place.left, place.height, place.width)
-    return Labelling.of_scan(_scored_columns(with_mask(scan), place, columns))
-
-
-def _network_sums(logits: Tensor, scan: BScan, size: tuple[int, int] | None, overlap: OverlapScores) -> NetworkSums:
+def _network_sums(logits: Tensor, scan: BScan, size: tuple[int, int] | None) -> NetworkSums:
     """Counts on the network's grid, by the code that training logs with."""
     assert scan.mask is not None
+    overlap = OverlapScores(CLASS_NAMES)
     mask = scan.mask if size is None else resize_mask(scan.mask, *size)
     classes = torch.from_numpy(np.ascontiguousarray(mask)).long()[None]
-    overlap.reset()
     overlap.update(logits, classes)
     return NetworkSums(
         confusion=overlap.confusion.clone(),
         true_probability=float(overlap.true_probability),
         num_pixels=int(overlap.num_pixels),
-        calibration=calibration_sums(logits, classes)[0],
+        calibration=calibration_sums(logits, classes, CALIBRATION_STRIDE)[0],
     )

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,26 +80,25 @@ class Measuring:
         return labels.subject or (retseg_name[1] if retseg_name else UNKNOWN)
 
 
-def paired_cases(pairing: Pairing, measuring: Measuring) -> Iterator[Case]:
-    """Scans to be scored, one by one. InputError where sizes differ or a file breaks a rule."""
-    for name in pairing.names:
-        truth = read_labels(pairing.truths[name], measuring.ignore_labels)
-        found = read_labels(pairing.predictions[name], measuring.ignore_labels)
-        second = pairing.seconds.get(name)
-        others = [found] if second is None else [found, read_labels(second, measuring.ignore_labels)]
-        num_rows = _num_rows([truth, *others])
-        labellings = [_labelling(labels, num_rows) for labels in (truth, *others)]
-        for labels, labelling in zip(others, labellings[1:], strict=True):
-            _refuse_another_size(labels, labelling, truth, labellings[0])
-        yield Case(
-            name=name,
-            subject=measuring.subject_of(name, truth),
-            prediction=labellings[1],
-            truth=labellings[0],
-            second=labellings[2] if second is not None else None,
-            spacing=measuring.spacing or truth.spacing or found.spacing or Spacing(),
-            image=truth.image if truth.image is not None and truth.image.shape == labellings[0].shape else None,
-        )
+def paired_case(pairing: Pairing, measuring: Measuring, name: str) -> Case:
+    """A scan to be scored. InputError where sizes differ or a file breaks a rule."""
+    truth = read_labels(pairing.truths[name], measuring.ignore_labels)
+    found = read_labels(pairing.predictions[name], measuring.ignore_labels)
+    second = pairing.seconds.get(name)
+    others = [found] if second is None else [found, read_labels(second, measuring.ignore_labels)]
+    num_rows = _num_rows([truth, *others])
+    labellings = [_labelling(labels, num_rows) for labels in (truth, *others)]
+    for labels, labelling in zip(others, labellings[1:], strict=True):
+        _refuse_another_size(labels, labelling, truth, labellings[0])
+    return Case(
+        name=name,
+        subject=measuring.subject_of(name, truth),
+        prediction=labellings[1],
+        truth=labellings[0],
+        second=labellings[2] if second is not None else None,
+        spacing=measuring.spacing or truth.spacing or found.spacing or Spacing(),
+        image=truth.image if truth.image is not None and truth.image.shape == labellings[0].shape else None,
+    )
 
 
 def _num_rows(labels: Sequence[Labels]) -> int:

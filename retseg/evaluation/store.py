@@ -3,6 +3,7 @@
 What is read back gives the same numbers to the last digit. `retseg measure` reads the folders as anybody's labels.
 """
 
+import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,22 +60,20 @@ def saving_cases(folder: Path, label_origin: str) -> Iterator[CaseWriter]:
         yield CaseWriter({k: stack.enter_context(replacing_folder(folder / k)) for k in kinds}, label_origin)
 
 
-def load_cases(folder: Path, names: Sequence[str]) -> Iterator[Case]:
-    """The saved scans of a folder, in the order of names. InputError where one is missing or damaged."""
-    network = load_network(folder / NETWORK)
-    for name in names:
-        truth, arrays = load_labelling(folder / TRUTH / f"{name}.npz")
-        second = folder / SECOND / f"{name}.npz"
-        yield Case(
-            name=name,
-            subject=str(arrays["subject"]),
-            prediction=load_labelling(folder / PREDICTIONS / f"{name}.npz")[0],
-            truth=truth,
-            second=load_labelling(second)[0] if second.exists() else None,
-            spacing=saved_spacing(arrays),
-            image=arrays.get("image"),
-            network=network.get(name),
-        )
+def load_case(folder: Path, name: str, network: NetworkSums | None = None) -> Case:
+    """A saved scan of a folder. InputError where it is missing or damaged."""
+    truth, arrays = load_labelling(folder / TRUTH / f"{name}.npz")
+    second = folder / SECOND / f"{name}.npz"
+    return Case(
+        name=name,
+        subject=str(arrays["subject"]),
+        prediction=load_labelling(folder / PREDICTIONS / f"{name}.npz")[0],
+        truth=truth,
+        second=load_labelling(second)[0] if second.exists() else None,
+        spacing=saved_spacing(arrays),
+        image=arrays.get("image"),
+        network=network,
+    )
 
 
 def saved_spacing(arrays: Mapping[str, Array]) -> Spacing:
@@ -129,11 +128,13 @@ def load_network(path: Path) -> dict[str, NetworkSums]:
 
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Arrays as an .npz, lightly compressed: masks shrink thirtyfold in a millisecond."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    """Arrays as an .npz. Masks are compressed, they shrink thirtyfold in a millisecond; noise would take longer."""
+    with zipfile.ZipFile(path, "w") as archive:
         for name, values in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asanyarray(values), allow_pickle=False)
+            file = io.BytesIO()
+            np.lib.format.write_array(file, np.asanyarray(values), allow_pickle=False)
+            method = zipfile.ZIP_DEFLATED if name == "mask" else zipfile.ZIP_STORED
+            archive.writestr(f"{name}.npy", file.getvalue(), method, compresslevel=1)
 
 
 def read_npz(path: Path) -> dict[str, Array]:

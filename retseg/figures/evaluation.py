@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from retseg.anatomy import CLASSES
 from retseg.bscan import Array
@@ -95,6 +96,7 @@ def reliability(
         upper.set(title=titles.get(group, group), xlim=(0, 1), ylim=(0, 1))
         lower.set(xlabel="confidence (probability of the predicted class)", yscale="log")
         lower.set_ylim(bottom=0.01, top=120)
+        lower.yaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_ylabel("accuracy (share of pixels that are right)")
     axes[1, 0].set_ylabel("pixels in the bin (%)")
     axes[0, 0].legend(frameon=False, fontsize=9, loc="upper left")

@@ -18,7 +18,7 @@ ORIGIN = Origin("a run", "subjects apart (2 held out)", "hand-drawn", "exact", *
 
 
 def evaluated(*cases):
-    measured = measure_scans(cases)
+    measured = measure_scans(cases, lambda one: one)
     return evaluate(measured, ORIGIN, fixed(len(cases), None, "no probabilities"), 50)
 
 
@@ -57,7 +57,7 @@ def test_the_worst_scans_are_kept_worst_first_each_b_scan_once():
     rng = np.random.default_rng(0)
     cases = [case(noisy(rng, share), name=f"s01_b{i:02d}_g1") for i, share in enumerate((0.1, 0.9, 0.3, 0.6))]
     twice = replace(cases[1], name="s01_b01_g2")
-    found = measure_scans([*cases, twice]).worst
+    found = measure_scans([*cases, twice], lambda one: one).worst
     assert [one.name[:7] for one in found] == ["s01_b01", "s01_b03", "s01_b02"]
 
 

@@ -5,7 +5,7 @@ from torch import nn
 from retseg.anatomy import IGNORE
 from retseg.bscan import BScan, ScanKey, Spacing
 from retseg.data.transforms import AnnotationCrop
-from retseg.evaluation.inference import Frame, native_classes, predict_cases, windowed
+from retseg.evaluation.inference import Frame, Predictor, evaluating, native_classes, windowed
 
 
 class Stripes(nn.Module):
@@ -39,7 +39,8 @@ class OneScan:
 def test_a_prediction_comes_back_on_the_scans_own_pixels():
     net = Stripes()
     net.train()
-    (found,) = predict_cases(net, OneScan(), OneScan.keys[:1], Frame(size=(24, 20)))
+    with evaluating(net):
+        found = Predictor(net, OneScan(), Frame(size=(24, 20))).case(OneScan.keys[0])
     assert found.prediction.mask.shape == (12, 10)
     assert (found.prediction.mask[4:7] == 1).all()
     assert (found.prediction.mask[[0, 1, 2, 3, 7, 8, 9, 10, 11]] == 0).all()
@@ -55,7 +56,7 @@ def test_only_the_window_is_scored_and_the_second_grader_is_cut_alike():
     window = AnnotationCrop(rows=6, columns=5)
     scan, place = windowed(OneScan().read(OneScan.keys[0]), window)
     assert scan.shape == (6, 5)
-    (found,) = predict_cases(Stripes(), OneScan(), OneScan.keys[:1], Frame(window, (12, 10)))
+    found = Predictor(Stripes(), OneScan(), Frame(window, (12, 10))).case(OneScan.keys[0])
     assert found.truth.shape == (6, 5)
     assert found.truth.surface_rows[0, 0] == 4 - place.top
     assert found.second.surface_rows[0, 0] == 5 - place.top
@@ -64,7 +65,7 @@ def test_only_the_window_is_scored_and_the_second_grader_is_cut_alike():
 def test_a_protocols_columns_are_the_scans_own():
     window = AnnotationCrop(rows=12, columns=6)
     _, place = windowed(OneScan().read(OneScan.keys[0]), window)
-    (found,) = predict_cases(Stripes(), OneScan(), OneScan.keys[:1], Frame(window, (12, 6), columns=(4, 7)))
+    found = Predictor(Stripes(), OneScan(), Frame(window, (12, 6), columns=(4, 7))).case(OneScan.keys[0])
     scored = np.flatnonzero(found.truth.annotated_columns) + place.left
     assert scored.tolist() == [4, 5, 6]
     assert np.flatnonzero(found.second.annotated_columns).tolist() == (scored - place.left).tolist()
@@ -82,5 +83,12 @@ def test_where_nobody_else_drew_there_is_no_second():
     class Alone(OneScan):
         keys = OneScan.keys[:1]
 
-    (found,) = predict_cases(Stripes(), Alone(), Alone.keys, Frame())
+    found = Predictor(Stripes(), Alone(), Frame()).case(Alone.keys[0])
     assert found.second is None
+
+
+def test_a_temperature_needs_no_more_than_the_networks_sums():
+    predictor = Predictor(Stripes(), OneScan(), Frame(size=(24, 20)))
+    alone, whole = predictor.network_sums(OneScan.keys[1]), predictor.case(OneScan.keys[1]).network
+    assert torch.equal(alone.calibration.nll, whole.calibration.nll)
+    assert torch.equal(alone.confusion, whole.confusion)

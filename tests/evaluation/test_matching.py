@@ -9,11 +9,15 @@ from retseg.evaluation.labelling import Labelling
 from retseg.evaluation.matching import (
     Measuring,
     pair_files,
-    paired_cases,
+    paired_case,
     read_spacing,
     read_subjects,
 )
 from tests.evaluation.drawn import ONE_DEEPER, TRUTH
+
+
+def paired_cases(pairing, measuring):
+    return [paired_case(pairing, measuring, name) for name in pairing.names]
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def test_files_match_by_stem_and_those_left_over_are_listed(folders):
     assert pairing.names == ("s01_b00_g1", "s02_b03")
     assert "1 of 3 files without truth, not scored: extra" in pairing.unmatched[0]
     assert "1 of 3 files without prediction, not scored: s09_b00" in pairing.unmatched[1]
-    cases = list(paired_cases(pairing, Measuring()))
+    cases = paired_cases(pairing, Measuring())
     assert [case.subject for case in cases] == ["s01", "s02"], "retseg's own names say whose scan it is"
     assert (cases[0].prediction.mask == ONE_DEEPER).all()
     assert cases[0].spacing == Spacing()
@@ -57,7 +61,7 @@ def test_surfaces_alone_need_no_mask(tmp_path):
 
 def test_what_the_user_says_goes_first(folders):
     measuring = Measuring(Spacing(4.0, 11.0, "user"), subject_pattern=re.compile(r"^(s\d)"))
-    cases = list(paired_cases(pair_files(*folders), measuring))
+    cases = paired_cases(pair_files(*folders), measuring)
     assert [case.subject for case in cases] == ["s0", "s0"]
     assert cases[0].spacing.axial_um == 4
 
@@ -67,7 +71,7 @@ def test_sizes_that_differ_are_refused_in_one_line(folders):
     with pytest.raises(
         InputError, match=r"found/s02_b03.npy: 6 x 5 \(rows x columns\), but .*true/s02_b03.npy is 7 x 5"
     ):
-        list(paired_cases(pair_files(*folders), Measuring()))
+        paired_cases(pair_files(*folders), Measuring())
 
 
 def test_nothing_in_common_is_refused(folders):
@@ -80,9 +84,9 @@ def test_nothing_in_common_is_refused(folders):
 def test_rules_for_subjects_must_cover_all_scans(folders):
     pairing = pair_files(*folders)
     with pytest.raises(InputError, match="--subjects: no row for scan s01_b00_g1"):
-        list(paired_cases(pairing, Measuring(subjects={"s02_b03": "x"})))
+        paired_cases(pairing, Measuring(subjects={"s02_b03": "x"}))
     with pytest.raises(InputError, match="--subject-pattern: eye is not in s01_b00_g1"):
-        list(paired_cases(pairing, Measuring(subject_pattern=re.compile("eye"))))
+        paired_cases(pairing, Measuring(subject_pattern=re.compile("eye")))
 
 
 def test_tables_of_subjects(tmp_path):
