@@ -4,7 +4,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import gradcam, sources, training_step
+from benchmarks import evaluation, gradcam, sources, training_step
 
 
 def main() -> None:
@@ -36,6 +36,14 @@ def main() -> None:
     seconds = sources.measure()
     row("opening 10 converted subjects, s", "110 scans", seconds["seconds to open 10 converted subjects"], 0.2)
     row("making 110 phantom scans, s", "216 x 500", seconds["seconds to make 110 phantom scans"], 30)
+    console.print("evaluation, width 32 ...")
+    found = evaluation.measure()
+    row(
+        "retseg evaluate / its forward passes",
+        "width 32, 110 scans, everything on",
+        found[evaluation.RATIO],
+        evaluation.LIMIT,
+    )
     console.print(table)
 
 

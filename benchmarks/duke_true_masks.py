@@ -13,39 +13,32 @@ pixels outside the run's window are compared with nothing.
 import argparse
 import csv
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 from PIL import Image
 
 from retseg.anatomy import CLASS_NAMES, IGNORE
 from retseg.bscan import BScan, ScanKey
-from retseg.build import load_config, load_net, make
+from retseg.build import build_frame, load_config, load_net
 from retseg.data.sources.duke import DukeSource
-from retseg.data.transforms import normalise, resize, resize_mask
+from retseg.data.transforms import resize_mask
+from retseg.evaluation.inference import Frame, native_classes, network_input, windowed
 from retseg.metrics.overlap import confusion_matrix, dice
 
 WINDOW = (216, 500)
 
 
-def predict_native(net: torch.nn.Module, config: DictConfig, scan: BScan) -> Any:
+def predict_native(net: torch.nn.Module, frame: Frame, scan: BScan) -> Any:
     """Class ids (H, W) on the grid of a scan, IGNORE outside the run's window."""
-    crop = make(config.data.crop, "data.crop")
-    # Each pixel carries its own number, so that the window says where it lies.
-    numbered = replace(scan, mask=np.arange(scan.image.size).reshape(scan.shape))
-    window = crop(numbered) if crop is not None else numbered
-    assert window.mask is not None
-    seen = replace(window, mask=None)
-    seen = seen if config.data.size is None else resize(seen, *config.data.size)
+    window, place = windowed(scan, frame.window)
     with torch.no_grad():
-        classes = net(torch.from_numpy(normalise(seen.image))[None, None]).argmax(dim=1)[0].numpy()
-    native = np.full(scan.image.size, IGNORE, np.int64)
-    native[window.mask.ravel()] = resize_mask(classes.astype(np.int8), *window.shape).ravel()
-    return native.reshape(scan.shape)
+        classes = native_classes(net(network_input(window, frame.size)), window.shape)
+    native = np.full(scan.shape, IGNORE, np.int64)
+    native[place.top : place.top + place.height, place.left : place.left + place.width] = classes
+    return native
 
 
 def annotated_columns(truth: Any) -> Any:
@@ -57,7 +50,7 @@ def annotated_columns(truth: Any) -> Any:
 
 def score(run_dir: Path, duke: Path, masks: Path, index: Path, checkpoint: str) -> dict[str, torch.Tensor]:
     """Dice (C,) per mask file, and pooled over all of them under "all"."""
-    config, net, source = load_config(run_dir), load_net(run_dir, checkpoint), DukeSource(duke)
+    frame, net, source = build_frame(load_config(run_dir)), load_net(run_dir, checkpoint), DukeSource(duke)
     with index.open() as file:
         windows = {row["name"]: (int(row["crop_y0"]), int(row["crop_x0"])) for row in csv.DictReader(file)}
     total, scores = torch.zeros(len(CLASS_NAMES), len(CLASS_NAMES), dtype=torch.long), {}
@@ -65,7 +58,7 @@ def score(run_dir: Path, duke: Path, masks: Path, index: Path, checkpoint: str) 
         name = re.search(r"s\d\d_b\d\d", path.name)
         assert name is not None, path
         truth = np.asarray(Image.open(path)).astype(np.int64)
-        predicted = predict_native(net, config, source.read(ScanKey(1, name[0][:3], int(name[0][5:]))))
+        predicted = predict_native(net, frame, source.read(ScanKey(1, name[0][:3], int(name[0][5:]))))
         if truth.shape != predicted.shape:
             (top, left), (rows, columns) = windows[name[0]], WINDOW
             window = predicted[top : top + rows, left : left + columns]
