@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from retseg.build import load_config
 from retseg.errors import InputError
 
-OWN_TO_A_START = ("existing", "resume", "show_traceback", "paths")
+OWN_TO_A_START = ("existing", "evaluate", "resume", "show_traceback", "paths", "audit")
 """Options that say how a run is started, not what it is."""
 
 ABSENT = "absent"

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from retseg.bscan import BScan
 from retseg.build import Run, build_data, build_run, load_config
+from retseg.commands.evaluate import evaluate_run, tell
 from retseg.commands.existing_run import existing_run
 from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, save_metrics
 from retseg.data.audit import Audit, AuditRecorder
@@ -83,6 +84,8 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
     draw_figures(run.trainer, metrics, run_dir)
     log_summary(run.trainer, {f"best/{name}": value for name, value in metrics.val.scores.items()})
     print_summary(console, metrics, run_dir)
+    if config.evaluate:
+        tell(*evaluate_run(run_dir))
     return metrics.val.scores["dice_macro_layers"]
 
 
