@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from retseg.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
 
     from retseg.evaluation.sweep_tables import ArmDifference
 
@@ -90,10 +90,10 @@ def write_leakage(folder: Path) -> None:
     save_figure(paired_subjects(list(means.index), *sides, (APART, RANDOM), DICE, caption), folder / "leakage")
     table = Table(title=f"How much a leaky split pays ({folder})\n{caption}", title_justify="left")
     for name in ("score", RANDOM, APART, "difference [95 % interval]", "p", "subjects"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for row in compared:
         table.add_row(row.score, f"{row.value:.4f}", f"{row.reference_value:.4f}", *_told(row), str(row.num_subjects))
-    Console(soft_wrap=True).print(table)
+    _console().print(table)
 
 
 def _leakage_row(row: "ArmDifference") -> tuple[Any, ...]:
@@ -109,8 +109,9 @@ def _leakage_caption(splits: Sequence[dict[str, Any]], jobs: Sequence[Path]) -> 
     """What was trained on how much, and how the numbers are made."""
     sizes = " and ".join(str(size) for size in sorted({split["num_train"] for split in splits}))
     return (
-        f"{_data(jobs)}: {len(jobs)} networks, each trained on {sizes} scans; a subject's score is the mean over its "
-        "scans\nthat were held out, over all seeds. Intervals and the exact paired test are by subject."
+        f"{_data(jobs)}: {len(jobs)} networks, each trained on {sizes} scans.\n"
+        "A subject's score is the mean over its held-out scans and all seeds.\n"
+        "Intervals and the exact paired test are by subject."
     )
 
 
@@ -123,7 +124,7 @@ def write_ablation(folder: Path) -> None:
     scans = job_scans(jobs, lambda job: job.name.rpartition("_seed")[0])
     if BASELINE not in set(scans["arm"]):
         raise InputError(f"{folder}: no job with ablation={BASELINE} is done; start the same command again")
-    rows = compare_arms(scans, DICE, BASELINE)
+    rows = sorted(compare_arms(scans, DICE, BASELINE), key=lambda row: (row.arm != BASELINE, row.arm))
     adjusted = corrected(rows)
     seeds = scans.groupby("arm")["seed"].nunique()
     names = (
@@ -140,20 +141,28 @@ def write_ablation(folder: Path) -> None:
         f"the exact paired test are over {rows[0].num_subjects} subjects; p is corrected after Holm."
     )
     bars = [
-        DifferenceBar(row.arm, row.difference, row.difference_low, row.difference_high, f"p {p:.2g}")
+        DifferenceBar(
+            row.arm, row.difference, row.difference_low, row.difference_high, f"{row.difference:+.3f}, p {p:.2g}"
+        )
         for row, p in zip(rows, adjusted, strict=True)
         if row.arm != BASELINE
     ]
     save_figure(differences(bars, DICE, BASELINE, caption), folder / "ablation")
     table = Table(title=f"Ablations ({folder})\n{caption}", title_justify="left")
     for name in ("variant", "seeds", f"{DICE} [95 % interval]", "difference [95 % interval]", "p, Holm"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for row, p in zip(rows, adjusted, strict=True):
         value = f"{row.value:.4f} [{row.low:.4f}, {row.high:.4f}]"
         difference, _ = _told(row)
         shown = ("", "") if row.arm == BASELINE else (difference, f"{p:.4f}")
         table.add_row(row.arm, str(seeds[row.arm]), value, *shown)
-    Console(soft_wrap=True).print(table)
+    _console().print(table)
+
+
+def _console() -> "Console":
+    from retseg.commands.evaluation_report import report_console
+
+    return report_console()
 
 
 def _told(row: "ArmDifference") -> tuple[str, str]:
