@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 settings.register_profile("retseg", deadline=None)  # a busy machine is no failure
@@ -41,7 +42,10 @@ def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path
         arguments.sort(key=lambda argument: not argument.startswith("-"))  # flags first, as argparse wants them
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["retseg.train", *arguments])
-        main()
+        try:
+            main()
+        finally:
+            torch.use_deterministic_algorithms(False)  # training turns them on for the whole process
         return run_dir
 
     return run

@@ -135,6 +135,9 @@ def test_trains_from_duke_files_with_the_papers_split_and_shows_it_in_tensorboar
     assert {name[-2:] for name in split["train"] + split["val"]} == {"g1", "g2"}
     assert json.loads((folder / "metrics.json").read_text())["data"]["name"] == "Duke DME"
     assert list((folder / "tensorboard").glob("events.out.tfevents.*"))
+    evaluated = json.loads((folder / "evaluation" / "metrics.json").read_text())
+    assert (evaluated["num_scans"], evaluated["ceiling"]["title"]) == (2, "grader 1 vs 2")
+    assert evaluated["stamp"].startswith("leaky split: 0 of 2")
 
 
 def test_two_processes_train_one_run(tmp_path):

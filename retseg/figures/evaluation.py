@@ -94,8 +94,8 @@ def reliability(
                 100 * np.nan_to_num(np.asarray(curve["share"], np.float64)), edges, color=colour, linewidth=1.5
             )
         upper.set(title=titles.get(group, group), xlim=(0, 1), ylim=(0, 1))
-        lower.set(xlabel="confidence (probability of the predicted class)", yscale="log")
-        lower.set_ylim(bottom=0.01, top=120)
+        lower.set(xlabel="confidence (probability of the predicted class)", ylim=(0.01, 120))
+        lower.set_yscale("log")  # after its limits: a group may have no pixel at all, and nothing to scale by
         lower.yaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_ylabel("accuracy (share of pixels that are right)")
     axes[1, 0].set_ylabel("pixels in the bin (%)")
