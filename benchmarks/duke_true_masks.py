@@ -5,7 +5,8 @@
 DIR of masks holds PNGs of class ids, of two kinds, recognised by their size:
 - `*s01_b10*.png` of the scan's own size: columns that nobody annotated are 0 from top to bottom, and under fluid part
   of the retina is 0; both kinds of column are left out.
-- 256 x 256: the paper's 216 x 500 window (its place: columns crop_x0, crop_y0 of the CSV, a row per B-scan) resized.
+- 256 x 256: the paper's 216 x 500 window (its place: columns crop_x0, crop_y0 of the CSV, a row per B-scan), resized
+  by OpenCV's INTER_NEAREST, which reads at floor(i * scale); the prediction is resized in the same way.
 The prediction is made in the run's own window and size, and comes back on the scan's grid before it is compared;
 pixels outside the run's window are compared with nothing.
 """
@@ -24,7 +25,6 @@ from retseg.anatomy import CLASS_NAMES, IGNORE
 from retseg.bscan import BScan, ScanKey
 from retseg.build import build_frame, load_config, load_net
 from retseg.data.sources.duke import DukeSource
-from retseg.data.transforms import resize_mask
 from retseg.evaluation.inference import Frame, native_classes, network_input, windowed
 from retseg.metrics.overlap import confusion_matrix, dice
 
@@ -62,7 +62,8 @@ def score(run_dir: Path, duke: Path, masks: Path, index: Path, checkpoint: str) 
         if truth.shape != predicted.shape:
             (top, left), (rows, columns) = windows[name[0]], WINDOW
             window = predicted[top : top + rows, left : left + columns]
-            predicted = resize_mask(window.astype(np.int8), *truth.shape).astype(np.int64)
+            height, width = truth.shape
+            predicted = window[np.arange(height)[:, None] * rows // height, np.arange(width) * columns // width]
         truth[:, ~annotated_columns(truth)] = IGNORE
         truth[predicted == IGNORE], predicted[predicted == IGNORE] = IGNORE, 0  # outside the run's window
         confusion = confusion_matrix(torch.from_numpy(predicted), torch.from_numpy(truth), len(CLASS_NAMES))

@@ -16,10 +16,10 @@ from statistics import median
 from time import perf_counter
 
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from retseg.build import build_frame, build_net, build_source, load_config, load_net
+from retseg.commands.config_folder import compose_config
 from retseg.commands.evaluate import evaluate_run, tell
 from retseg.data.sources.hdf5 import convert
 from retseg.data.sources.phantom import PhantomSource
@@ -29,16 +29,14 @@ from retseg.training.environment import weights_sha256
 
 LIMIT = 1.5
 RATIO = "evaluation / forward passes"
-CONF = Path(__file__).parents[1] / "conf"
 
 
 def make_run(folder: Path, width: int, num_scans: int) -> Path:
     """A run folder whose validation set holds that many scans, with a network that was never trained."""
     phantom = PhantomSource(num_subjects=11, bscans_per_subject=num_scans // 10, num_graders=2)
     convert(phantom, folder / "data")
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        options = ["data=hdf5", f"data.root={folder / 'data'}", f"model.width={width}", "model.norm=batch"]
-        config = compose("config", [*options, f"paths.run_dir={folder / 'run'}"])
+    options = ["data=hdf5", f"data.root={folder / 'data'}", f"model.width={width}", "model.norm=batch"]
+    config = compose_config([*options, f"paths.run_dir={folder / 'run'}"])
     run = folder / "run"
     (run / "checkpoints").mkdir(parents=True)
     OmegaConf.save(config, run / "config.yaml", resolve=True)

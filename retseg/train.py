@@ -9,16 +9,12 @@ import hydra
 from omegaconf import DictConfig
 
 from retseg.commands.config_errors import explain_config_error
+from retseg.commands.config_folder import CONF
+from retseg.commands.sweep_results import SweepResult
 from retseg.errors import InputError
 
 
-def config_dir() -> Path:
-    """conf/ beside the package in a checkout, inside it where retseg is installed."""
-    inside = Path(__file__).parent / "conf"
-    return inside if inside.is_dir() else Path(__file__).parents[1] / "conf"
-
-
-@hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def run(config: DictConfig) -> float:
     """One job: train, score, draw. Gives the macro Dice of the layers on validation, for sweepers."""
     from hydra.core.hydra_config import HydraConfig
@@ -45,12 +41,14 @@ def main() -> None:
             _resume(folders[-1], [argument for argument in sys.argv[1:] if not argument.startswith("resume=")])
         else:
             run()
+            if SweepResult.errors:
+                raise SweepResult.errors.pop()
     except InputError as error:
         if debug:
             raise
         _leave(str(error))
     except Exception as error:
-        line = explain_config_error(error, config_dir())
+        line = explain_config_error(error)
         if debug or line is None:
             raise
         _leave(line)

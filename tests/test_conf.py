@@ -6,21 +6,18 @@ from pathlib import Path
 import hydra.utils
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from retseg.build import check_types
-from retseg.train import config_dir
+from retseg.commands.config_folder import CONF, compose_config
 
-CONF = config_dir()
 CHOICES = sorted(
     f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name not in ("hydra", "paths")
 )
 
 
 def composed(*overrides):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", [*overrides, "paths.run_dir=somewhere"])
+    return compose_config([*overrides, "paths.run_dir=somewhere"])
 
 
 def targets(node, place=""):

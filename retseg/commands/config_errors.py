@@ -2,23 +2,22 @@
 
 import difflib
 import re
-from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from retseg.commands.config_folder import compose_config
 
-def explain_config_error(error: Exception, config_dir: Path) -> str | None:
+
+def explain_config_error(error: Exception) -> str | None:
     """One line for an error of composing the configuration; None for any other error."""
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         options = list(error.options)
         return f"{group}={choice}: no such choice{_similar(choice, options)}; {group} offers {', '.join(options)}"
     if unknown := re.search(r"Could not override '([^']+)'", str(error)):
-        return _unknown_option(unknown[1], config_dir)
+        return _unknown_option(unknown[1])
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not an option of the form a.b=VALUE; put quotes around special characters"
     if isinstance(error, ConfigCompositionException | HydraException | OmegaConfBaseException):
@@ -27,12 +26,10 @@ def explain_config_error(error: Exception, config_dir: Path) -> str | None:
     return None
 
 
-def _unknown_option(option: str, config_dir: Path) -> str:
+def _unknown_option(option: str) -> str:
     """What exists where an option was looked for."""
     place, _, name = option.rpartition(".")
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_dir), version_base="1.3"):
-        config: DictConfig | None = compose("config")
+    config: DictConfig | None = compose_config()
     for part in place.split(".") if place else []:
         config = config.get(part) if isinstance(config, DictConfig) else None
     if not isinstance(config, DictConfig):

@@ -75,28 +75,17 @@ def _write_files(folder: Path, contents: "Contents") -> None:
 
 def _configs(run: Path) -> "Configs":
     """The run's configuration, and those of the two experiments whose networks are counted."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
     from retseg.build import load_config
+    from retseg.commands.config_folder import compose_config
     from retseg.reproduction.read_run import Configs
 
     config = load_config(run)
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(_config_dir()), version_base="1.3"):
-        paper_code, duke_segnet = (
-            compose("config", [f"experiment={name}", "paths.run_dir=none"]) for name in EXPERIMENTS
-        )
+    paper_code, duke_segnet = (compose_config([f"experiment={name}", "paths.run_dir=none"]) for name in EXPERIMENTS)
     return Configs(config, {str(key): value for key, value in plain.items()}, paper_code, duke_segnet)
-
-
-def _config_dir() -> Path:
-    """conf/ inside an installed package, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
 
 
 def _extras(ablation: Path | None, leakage: Path | None, bench: Path | None) -> "Extras":

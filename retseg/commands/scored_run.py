@@ -7,14 +7,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from retseg.bscan import ScanKey
 from retseg.build import build_frame, build_source, load_config, load_net
 from retseg.commands.config_errors import explain_config_error
+from retseg.commands.config_folder import compose_config
 from retseg.data.source import ScanSource
 from retseg.errors import InputError
 from retseg.evaluation.inference import Frame
@@ -206,24 +205,16 @@ def _has(config: DictConfig, place: str) -> bool:
 
 def _data_choice(name: str) -> DictConfig:
     """The section `data` of a choice of conf/data, resolved."""
-    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(_config_dir()), version_base="1.3"):
-            section = compose("config", [f"data={name}"]).data
+        section = compose_config([f"data={name}"]).data
     except Exception as error:
-        line = explain_config_error(error, _config_dir())
+        line = explain_config_error(error)
         if line is None:
             raise
         raise InputError(f"--data {name}: {line}; or give an option as NAME=VALUE") from error
     resolved = OmegaConf.create(OmegaConf.to_container(section, resolve=True))
     assert isinstance(resolved, DictConfig)
     return resolved
-
-
-def _config_dir() -> Path:
-    """conf/ inside an installed package, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
 
 
 def identity(run: ScoredRun, side: str | None, options: Sequence[str]) -> dict[str, Any]:

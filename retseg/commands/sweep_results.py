@@ -7,7 +7,7 @@ import csv
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -26,36 +26,50 @@ DICE, SURFACES = "mean Dice of the layers", "mean absolute surface error"
 BASELINE = "baseline"
 
 
-class PooledFolds(Callback):
-    """When all folds are done: one evaluation of them together, by subject, in <sweep folder>/evaluation."""
+class SweepResult(Callback):
+    """What is made of a sweep's folder when all its jobs are done.
+
+    Hydra makes a warning of any error of a callback, so they are kept in `errors`: `python -m retseg.train` raises one.
+    """
+
+    errors: ClassVar[list[Exception]] = []
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Make it, or keep the error."""
+        try:
+            self.make(Path(config.hydra.sweep.dir))
+        except Exception as error:
+            SweepResult.errors.append(error)
+
+    def make(self, folder: Path) -> None:
+        """Read the jobs in a folder, and write there."""
+        raise NotImplementedError
+
+
+class PooledFolds(SweepResult):
+    """One evaluation of all folds together, by subject, in <sweep folder>/evaluation."""
+
+    def make(self, folder: Path) -> None:
         """Pool the folds' predictions and score them as one set."""
         from retseg.commands.evaluate import pool_evaluations
 
-        folder = sweep_folder(config)
         pool_evaluations(evaluated_jobs(folder), folder / "evaluation")
 
 
-class LeakageTable(Callback):
-    """When all jobs are done: leakage.csv and figures/leakage.png, random images against subjects apart."""
+class LeakageTable(SweepResult):
+    """leakage.csv and leakage.png, random images against subjects apart."""
 
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+    def make(self, folder: Path) -> None:
         """Compare the two kinds of split by subject."""
-        write_leakage(sweep_folder(config))
+        write_leakage(folder)
 
 
-class AblationTable(Callback):
-    """When all jobs are done: ablation.csv and figures/ablation.png, every variant against the baseline."""
+class AblationTable(SweepResult):
+    """ablation.csv and ablation.png, every variant against the baseline."""
 
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+    def make(self, folder: Path) -> None:
         """Compare the variants by subject."""
-        write_ablation(sweep_folder(config))
-
-
-def sweep_folder(config: DictConfig) -> Path:
-    """The folder of a multirun's jobs."""
-    return Path(config.hydra.sweep.dir)
+        write_ablation(folder)
 
 
 def evaluated_jobs(folder: Path) -> list[Path]:
@@ -71,7 +85,7 @@ def evaluated_jobs(folder: Path) -> list[Path]:
 
 
 def write_leakage(folder: Path) -> None:
-    """leakage.csv, figures/leakage.* and a table, of a sweep with jobs of both kinds of split."""
+    """leakage.csv, leakage.png, leakage.pdf and a table, of a sweep with jobs of both kinds of split."""
     from retseg.evaluation.sweep_tables import compare_arms, subject_means
     from retseg.figures.sweeps import paired_subjects
 
@@ -116,7 +130,7 @@ def _leakage_caption(splits: Sequence[dict[str, Any]], jobs: Sequence[Path]) -> 
 
 
 def write_ablation(folder: Path) -> None:
-    """ablation.csv, figures/ablation.* and a table, of a sweep whose jobs are named VARIANT_seedN."""
+    """ablation.csv, ablation.png, ablation.pdf and a table, of a sweep whose jobs are named VARIANT_seedN."""
     from retseg.evaluation.sweep_tables import compare_arms, corrected
     from retseg.figures.sweeps import DifferenceBar, differences
 

@@ -36,10 +36,12 @@ def crop(scan: BScan, top: int, left: int, height: int, width: int) -> BScan:
 
 
 def resize(scan: BScan, height: int, width: int) -> BScan:
-    """Scan of height rows and width columns: image bilinear, mask and fluid nearest, as the paper (3.6, via OpenCV).
+    """Scan of height rows and width columns: image bilinear, mask and fluid nearest, all about pixel centres.
 
-    The field of view stays, so the spacing changes with the shape. Surfaces move with the pixel centres,
-    linearly between columns; where a neighbour is nan the result is nan.
+    The field of view stays, so the spacing changes with the shape. A surface lies on the upper edge of its first
+    pixel, so its rows scale as edges do; between columns it is linear, and nan where a neighbour is nan.
+    The paper's own masks (3.6) are OpenCV's INTER_NEAREST, which reads at floor(i * scale): half a pixel up and left
+    of the image beside it. A network trained on those draws every surface half a pixel too deep.
     """
     old = scan.shape
     if old == (height, width):
@@ -48,15 +50,15 @@ def resize(scan: BScan, height: int, width: int) -> BScan:
         scan,
         image=_interpolate(scan.image.astype(np.float32), (height, width), "bilinear"),
         surface_rows=None if scan.surface_rows is None else _resize_rows(scan.surface_rows, old, (height, width)),
-        mask=None if scan.mask is None else _interpolate(scan.mask, (height, width), "nearest"),
-        fluid=None if scan.fluid is None else _interpolate(scan.fluid, (height, width), "nearest"),
+        mask=None if scan.mask is None else resize_mask(scan.mask, height, width),
+        fluid=None if scan.fluid is None else resize_mask(scan.fluid, height, width),
         spacing=scan.spacing.resized(old, (height, width)),
     )
 
 
 def resize_mask(mask: Array, height: int, width: int) -> Array:
-    """Class ids (height, width) from (H, W), nearest pixel, dtype kept."""
-    return _interpolate(mask, (height, width), "nearest")
+    """Class ids (height, width) from (H, W): those of the pixel whose centre is nearest, dtype kept."""
+    return _interpolate(mask, (height, width), "nearest-exact")
 
 
 def _interpolate(plane: Array, shape: tuple[int, int], mode: str) -> Array:
@@ -75,7 +77,7 @@ def _resize_rows(surface_rows: Array, old: tuple[int, int], new: tuple[int, int]
     # A weight of exactly 0 must not let a nan through.
     from_left = np.where(share < 1, (1 - share) * surface_rows[:, left], 0)
     from_right = np.where(share > 0, share * surface_rows[:, right], 0)
-    rows = (from_left + from_right + 0.5) * new[0] / old[0] - 0.5
+    rows = (from_left + from_right) * new[0] / old[0]
     return rows.astype(np.float32)
 
 

@@ -6,12 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from retseg.build import load_config
+from retseg.commands.config_folder import compose_config
 from retseg.reproduction.read_run import Configs, Extras, read_run
-from retseg.train import config_dir
 from tests.conftest import TINY
 
 
@@ -33,8 +32,7 @@ def finished_run(base: Path) -> Path:
 def facts_of(run_dir: Path):
     """Its facts."""
     config = load_config(run_dir)
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        experiments = [
-            compose("config", [f"experiment={name}", "paths.run_dir=none"]) for name in ("paper_code", "duke_segnet")
-        ]
+    experiments = [
+        compose_config([f"experiment={name}", "paths.run_dir=none"]) for name in ("paper_code", "duke_segnet")
+    ]
     return read_run(run_dir, Configs(config, OmegaConf.to_container(config), *experiments), Extras())

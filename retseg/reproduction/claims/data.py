@@ -134,7 +134,8 @@ def p8(facts: RunFacts) -> Finding:
     )
     why = (
         f"Pixels stop being what they were: {DUKE_AXIAL_UM} x {DUKE_LATERAL_UM} um become {axial:.2f} x {lateral:.1f} "
-        "um; microns are measured on the scan's own grid."
+        "um; microns are measured on the scan's own grid. Masks are read about pixel centres, as images are: OpenCV's "
+        "nearest lies half a pixel off."
     )
     is_so = blends and keeps and size is not None and tuple(size) == facts.paper.input_size
     return held(is_so, measured, "exact", why, "python -m retseg.train data.size=[256,256] ...")
