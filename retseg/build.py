@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from retseg.data.source import ScanSource
+from retseg.data.sources.shuffled import ShuffledLabels
 from retseg.errors import InputError
 from retseg.evaluation.inference import Frame
 from retseg.training.datamodule import OctDataModule
@@ -59,8 +60,10 @@ def build_run(config: DictConfig, data: OctDataModule | None = None) -> Run:
 
 
 def build_data(config: DictConfig) -> OctDataModule:
-    """Source, split and batches of a configuration."""
-    source: ScanSource = make(config.data.source, "data.source")
+    """Source, split and batches of a configuration. data.shuffled_labels: every scan carries another's labels."""
+    source = build_source(config)
+    if config.data.get("shuffled_labels"):
+        source = ShuffledLabels(source, config.seed)
     split = make(config.split, "split")
     settings = {name: config.data[name] for name in ("batch_size", "num_workers", "cache")}
     node = OmegaConf.create({"_target_": "retseg.training.datamodule.OctDataModule", **settings})
