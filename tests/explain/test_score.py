@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from retseg.errors import InputError
+from retseg.explain.closed_form import ScoreGradient
 from retseg.explain.score import Score
 
 LOGITS = torch.tensor([[[0.0, 2.0, 1.0]], [[1.0, 0.0, 0.0]]])[None]  # (1, 2, 1, 3): class 1, then class 0 twice
@@ -40,13 +41,13 @@ def test_slopes_are_the_gradient_of_the_values(of, over, reduction):
         for class_id in range(3)
         for leaf in [logits.clone().requires_grad_()]
     ]
-    torch.testing.assert_close(score.logit_slopes(logits), torch.stack(gradients, 1))
+    torch.testing.assert_close(ScoreGradient(score, logits).logit_slopes(), torch.stack(gradients, 1))
 
 
 def test_slopes_keep_their_digits_where_the_network_is_sure():
     logits = torch.tensor([20.0, 0.0]).view(1, 2, 1, 1)
     tail = torch.tensor(-20.0, dtype=torch.float64).exp().item()  # P_2; in float32 1 - P_1 rounds to 0
-    assert Score().logit_slopes(logits)[0, 0].tolist() == pytest.approx([tail, -tail], rel=1e-5)
+    assert ScoreGradient(Score(), logits).logit_slopes()[0, 0].tolist() == pytest.approx([tail, -tail], rel=1e-5)
 
 
 def test_describe():
@@ -60,7 +61,7 @@ def test_describe():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"of": "softmax"}, "score.of: 'softmax', expected one of probability, logit"),
+        ({"of": "softmax"}, "score.of: 'softmax', expected one of probability, log_probability, logit"),
         ({"reduction": "max"}, "score.reduction: 'max', expected one of sum, mean"),
         ({"over": "region"}, "score.over: 'region', expected one of image, predicted"),
         ({"over": torch.ones(2, 3)}, "score.over: a mask of torch.float32, expected torch.bool"),
