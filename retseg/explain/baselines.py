@@ -9,7 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from retseg.explain.gradcam import to_image_grid
+from retseg.explain.image_grid import to_image_grid
 from retseg.explain.perturbation import logits_in_eval_mode
 
 Explainer = Callable[[nn.Module, Tensor], Tensor]
