@@ -1,7 +1,8 @@
 """Does a map find the evidence that was planted? Hits, heat and ranks against pixels known by construction.
 
 A uniform map is what chance is: its hit rate is the share of the pixels that count as found, its lift 1, its AUC 0.5.
-A blank map says nothing and scores as a uniform one. N scans, C classes, H rows, W columns, all on one grid.
+A blank map says nothing and scores as a uniform one.
+Baselines without a network are in `retseg.explain.baselines`. N scans, C classes, H rows, W columns, all on one grid.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.stats import rankdata
 from torch import Tensor
 
-from retseg.bscan import Array
+from retseg.explain.ranks import average_ranks
 from retseg.metrics.statistics import interval, resample_weights
 
 
@@ -83,23 +83,6 @@ def outside_prediction(probabilities: Tensor) -> Tensor:
     return probabilities.argmax(1, keepdim=True) != ids
 
 
-def random_maps(like: Tensor, seed: int = 0) -> Tensor:
-    """Maps (N, C, H, W) of independent pixels, uniform in 0..1: a baseline that finds evidence by chance."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(like.shape, generator=generator).to(like)
-
-
-def edge_maps(image: Tensor, num_classes: int) -> Tensor:
-    """The image's own edges as maps (N, C, H, W), the same for every class: size of the Sobel gradient of (N, 1, H, W).
-
-    What a map that looks at the image and not at the network finds (Adebayo et al. 2018, arXiv:1810.03292).
-    """
-    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).to(image)
-    kernels = torch.stack([across, across.T])[:, None]
-    slopes = F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernels)
-    return slopes.square().sum(1, keepdim=True).sqrt().expand(-1, num_classes, -1, -1)
-
-
 @dataclass(frozen=True, slots=True)
 class MeanBySubject:
     """A mean over scans with its 95 % interval, subjects drawn with replacement; nan where nothing is known."""
@@ -126,21 +109,14 @@ def mean_by_subject(values: Sequence[float], subjects: Sequence[str]) -> MeanByS
 
 
 def _auc(heat: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-    """Area (N, C) under the ROC curve of heat for being the target, among counted pixels (Mann and Whitney 1947)."""
-    areas = [
-        _auc_of_one(one[seen].numpy(), wanted[seen].numpy())
-        for one, wanted, seen in zip(
-            heat.cpu().flatten(0, 1), target.cpu().flatten(0, 1), counted.cpu().flatten(0, 1), strict=True
-        )
-    ]
-    return torch.tensor(areas, dtype=torch.float64, device=heat.device).reshape(heat.shape[:2])
+    """Area (N, C) under the ROC curve of heat for being the target, among counted pixels (Mann and Whitney 1947).
 
-
-def _auc_of_one(heat: Array, wanted: Array) -> float:
-    """Area of heat (P,) for wanted (P,) bool; nan where all or none are wanted."""
-    num_wanted = int(wanted.sum())
-    num_others = len(wanted) - num_wanted
-    if num_wanted == 0 or num_others == 0:
-        return float("nan")
-    ranks = rankdata(heat)[wanted].sum()
-    return float((ranks - num_wanted * (num_wanted + 1) / 2) / (num_wanted * num_others))
+    nan where all of them or none are the target.
+    """
+    areas = []
+    for one, wanted, seen in zip(heat.flatten(0, 1), target.flatten(0, 1), counted.flatten(0, 1), strict=True):
+        is_wanted = wanted[seen]
+        num_wanted = is_wanted.double().sum()
+        rank_sum = average_ranks(one[seen])[is_wanted].sum()
+        areas.append((rank_sum - num_wanted * (num_wanted - 1) / 2) / (num_wanted * (len(is_wanted) - num_wanted)))
+    return torch.stack(areas).reshape(heat.shape[:2])
