@@ -18,14 +18,17 @@ from matplotlib.figure import Figure
 
 from retseg.anatomy import CLASS_NAMES
 from retseg.errors import InputError
+from retseg.explain.descriptions import DESCRIPTIONS
 
 Array = npt.NDArray[Any]
 Colormap = Literal["inferno", "viridis", "jet", "hot"]
 
 _CELL_IN, _GAP_IN, _MARGIN_IN = 1.5, 0.08, 0.25
-_HEADING_IN, _FOOT_IN = 0.30, 0.26  # above and below the pictures of a row
+_HEADING_IN, _FOOT_IN, _REMARK_IN = 0.30, 0.26, 0.16  # above and below the pictures of a row
 _TOP_IN, _BAR_IN = 0.95, 1.15  # title with the class names; the colour bar's column
 _LINE_IN = 0.19  # of the caption
+REPEATS = "repeats the prediction"
+_WARNING = "#a11212"
 _FAINTEST, _STRONGEST = 0.25, 0.75  # opacity at heat 0 and 1: the scan stays visible under both
 
 
@@ -34,17 +37,30 @@ class HeatmapRow:
     """One layer's maps: normalised (C, H, W) in 0..1 on the pixels of the image, and their peaks raw_max (C,) before.
 
     layer and module are its two names, the paper's (`conv2d_19`) and this network's (`decoder1.relu2`).
+    overlaps: how much of each map the prediction gives (C,), printed below it; repeats: whether (C,) it says no more.
+    note: what is true of all maps of the layer, beside its name.
     """
 
     layer: str
     module: str
     normalised: Array
     raw_max: Array
+    overlaps: Array | None = None
+    repeats: Array | None = None
+    note: str = ""
 
     @property
     def label(self) -> str:
         """`conv2d_19 · decoder1.relu2`, or one name where both are the same."""
         return self.layer if self.layer == self.module else f"{self.layer} · {self.module}"
+
+    def remark(self, class_id: int) -> str:
+        """What stands below a map beside its peak: "repeats the prediction", or its overlap with it."""
+        if self.repeats is not None and self.repeats[class_id]:
+            return REPEATS
+        if self.overlaps is None or np.isnan(self.overlaps[class_id]):
+            return ""
+        return f"overlap {self.overlaps[class_id]:.2f}"
 
 
 def heatmaps(
@@ -57,18 +73,21 @@ def heatmaps(
     class_names: Sequence[str] = CLASS_NAMES,
     colormap: Colormap = "inferno",
     divisor: str = "its own maximum",
+    method: str = DESCRIPTIONS["gradcam"],
 ) -> Figure:
     """Figure of heatmaps over one image (H, W): the image, then each class, for every layer.
 
-    For the caption, score says in words what Y^c is and divisor what each map was divided by. notes are short remarks
-    under class names ("not predicted").
+    For the caption, method says what the maps are, score what Y^c is and divisor what each map was divided by. notes
+    are short remarks under class names ("not predicted").
     inferno and viridis are perceptually uniform; jet and hot are there to compare with other work.
     """
     if colormap not in get_args(Colormap):
         raise InputError(f"colormap: {colormap!r}, expected one of {', '.join(get_args(Colormap))}")
-    row_in = _HEADING_IN + _cell_height_in(image) + _FOOT_IN
+    has_remarks = any(row.overlaps is not None for row in rows)
+    foot_in = _FOOT_IN + (_REMARK_IN if has_remarks else 0)
+    row_in = _HEADING_IN + _cell_height_in(image) + foot_in
     width_in = 2 * _MARGIN_IN + (1 + len(class_names)) * (_CELL_IN + _GAP_IN) + _BAR_IN
-    caption = textwrap.wrap(_caption(score, divisor, rows, len(class_names)), width=int(width_in * 12))
+    caption = textwrap.wrap(_caption(method, score, divisor, rows, has_remarks), width=int(width_in * 12))
     height_in = _TOP_IN + len(rows) * row_in + _LINE_IN * len(caption) + 2 * _MARGIN_IN
     page = _Page(Figure(figsize=(width_in, height_in)), width_in, height_in)
     page.text(_MARGIN_IN, 0.32, title, fontsize=15, fontweight="bold")
@@ -78,7 +97,7 @@ def heatmaps(
         _draw_row(page, _TOP_IN + number * row_in, image, row, heat_colours)
     _name_columns(page, ["input", *class_names], {class_id + 1: note for class_id, note in (notes or {}).items()})
     bar_left_in = width_in - _BAR_IN - _MARGIN_IN + 0.15
-    bar_height_in = min(len(rows) * row_in - _HEADING_IN - _FOOT_IN, 4.5)
+    bar_height_in = min(len(rows) * row_in - _HEADING_IN - foot_in, 4.5)
     _draw_bar(page.axes(bar_left_in, _TOP_IN + _HEADING_IN, 0.18, bar_height_in), heat_colours)
     page.text(_MARGIN_IN, height_in - _MARGIN_IN, "\n".join(caption), fontsize=10.5, linespacing=1.25)
     return page.figure
@@ -127,27 +146,29 @@ def _translucent(colormap: Colormap) -> ListedColormap:
 def _draw_row(page: _Page, top_in: float, image: Array, row: HeatmapRow, heat_colours: ListedColormap) -> None:
     """One layer: its name, the image alone, and every class's heat over the image."""
     page.text(_MARGIN_IN, top_in + _HEADING_IN - 0.09, row.label, fontsize=11.5, fontweight="bold")
+    if row.note:
+        page.text(_MARGIN_IN + 3.2, top_in + _HEADING_IN - 0.09, row.note, fontsize=10.5, color=_WARNING)
     for column in range(1 + len(row.normalised)):
         left_in = _MARGIN_IN + column * (_CELL_IN + _GAP_IN)
         axes = page.axes(left_in, top_in + _HEADING_IN, _CELL_IN, _cell_height_in(image))
         if column == 0:
-            _draw_cell(axes, image, None, 0.0, heat_colours)
+            axes.imshow(image, cmap="gray", aspect="auto", interpolation="antialiased")
         else:
-            _draw_cell(axes, image, row.normalised[column - 1], float(row.raw_max[column - 1]), heat_colours)
+            _draw_cell(axes, image, row, column - 1, heat_colours)
 
 
-def _draw_cell(axes: Axes, image: Array, heat: Array | None, raw_max: float, heat_colours: ListedColormap) -> None:
-    """The image in gray, the heat (H, W) over it, and below it the peak of the map before normalisation."""
+def _draw_cell(axes: Axes, image: Array, row: HeatmapRow, class_id: int, heat_colours: ListedColormap) -> None:
+    """The image in gray, a class's heat over it, and below it the peak of the map before normalisation and a remark."""
     axes.imshow(image, cmap="gray", aspect="auto", interpolation="antialiased")
-    if heat is None:
-        return
+    heat, raw_max, remark = row.normalised[class_id], float(row.raw_max[class_id]), row.remark(class_id)
     if raw_max > 0:
         axes.imshow(heat, cmap=heat_colours, vmin=0, vmax=1, aspect="auto", interpolation="antialiased")
     else:
         message = "no heat" if raw_max == 0 else "not finite"
         box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2.5}
         axes.text(0.5, 0.5, message, transform=axes.transAxes, ha="center", va="center", fontsize=10.5, bbox=box)
-    axes.set_xlabel(f"max {raw_max:.3g}", fontsize=9.5, labelpad=2)
+    said = f"max {raw_max:.3g}\n{remark}" if remark else f"max {raw_max:.3g}"
+    axes.set_xlabel(said, fontsize=9.5, labelpad=2, color=_WARNING if remark == REPEATS else "black")
 
 
 def _name_columns(page: _Page, names: Sequence[str], notes: Mapping[int, str]) -> None:
@@ -167,15 +188,20 @@ def _draw_bar(axes: Axes, heat_colours: ListedColormap) -> None:
     bar.ax.tick_params(labelsize=10)
 
 
-def _caption(score: str, divisor: str, rows: Sequence[HeatmapRow], num_classes: int) -> str:
-    """What the colours mean, in full: score, weights, normalisation, and what is true by identity."""
+def _caption(method: str, score: str, divisor: str, rows: Sequence[HeatmapRow], has_remarks: bool) -> str:
+    """What the colours mean, in full: method, score, normalisation, and what is true by identity."""
     text = (
-        "Grad-CAM (Selvaraju et al. 2017): ReLU of the sum over channels k of αₖ times the feature map Aₖ, where αₖ "
-        f"is the mean over pixels of ∂Y/∂Aₖ. Y is the {score}. Each map is divided by {divisor}; its maximum "
+        f"{method} Y is the {score}. Each map is divided by {divisor}; its maximum "
         "before that is printed below it: compare strengths by that number, not by colour. No heat: nothing at this "
         "layer raises Y. Maps of layers with fewer pixels are enlarged bilinearly."
     )
-    for row in rows:
+    if has_remarks:
+        text += (
+            " Overlap: Dice of the pixels predicted as the class and as many of the map's hottest; a map that repeats "
+            "the prediction by it (or by rank correlation) shows what the segmentation already shows."
+        )
+    for row in (row for row in rows if method == DESCRIPTIONS["gradcam"]):
+        num_classes = len(row.normalised)
         if row.module == "softmax":
             text += (
                 f" {row.layer} is the softmax output: its map repeats the predicted probability by identity, for any "

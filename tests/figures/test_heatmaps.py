@@ -1,10 +1,12 @@
 import io
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
 import pytest
 
 from retseg.errors import InputError
+from retseg.explain.descriptions import DESCRIPTIONS
 from retseg.figures.heatmaps import HeatmapRow, heatmaps
 
 HEIGHT, WIDTH = 5, 7
@@ -48,6 +50,24 @@ def test_cells_hold_the_scan_the_heat_and_its_raw_maximum():
     assert figure.axes[2 + 1].get_xlabel() == "max 2.25"
     assert len(figure.axes[0].get_images()) == 1
     assert figure.axes[0].get_xlabel() == ""
+
+
+def test_what_the_prediction_already_gives_stands_below_each_map():
+    overlaps = np.array([0.9, 0.123, np.nan, np.nan, 0, 0, 0, 0])
+    repeats = np.array([True, *[False] * 7])
+    figure = draw([replace(row(), overlaps=overlaps, repeats=repeats, note="identity 2: the map is P_c")])
+    assert [figure.axes[1 + c].get_xlabel() for c in (0, 1, 2)] == [
+        "max 0.25\nrepeats the prediction",
+        "max 1.25\noverlap 0.12",
+        "max 2.25",
+    ]
+    assert "identity 2: the map is P_c" in words(figure)
+    assert "Overlap: Dice of the pixels predicted" in words(figure)[-1].replace("\n", " ")
+
+
+def test_the_caption_says_which_method_drew_the_maps():
+    assert "HiResCAM (Draelos and Carin 2020)" in words(draw([row()], method=DESCRIPTIONS["hirescam"]))[-1]
+    assert "Grad-CAM (Selvaraju et al. 2017)" in words(draw([row()]))[-1]
 
 
 def test_a_blank_map_says_so_instead_of_showing_colour():
