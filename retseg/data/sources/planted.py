@@ -4,7 +4,8 @@ The pixels of `PhantomSource` stay as they are. The band from ISM/ISE to BM, who
 pixels thick, gets one class, ISE or OS-RPE, by a coin that is drawn apart from every pixel; then something bright is
 planted where the coin says ISE. So nothing but the planted pixels can tell the two classes apart: with
 strength_gray=0, the ablated twin, the image does not depend on the coins at all, and no network beats chance, which
-is a mean Dice of 0.5 over the two classes at most. Tissue, surfaces other than ISE/OS, and fluid are the phantom's.
+is a mean Dice of 0.5 over the two classes at most. With is_flipped all coins are turned over, pixels and labels
+alike: a network that uses the planted pixels follows. Tissue, fluid and the surfaces but for ISE/OS are the phantom's.
 """
 
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ class PlantedLineSource:
     The scan's columns fall into segments of 8 to 20 % of its width; each has its own coin. The line is
     `thickness_px` rows of `strength_gray` gray levels more than the phantom has there.
     The phantom must have one grader, and room below BM for the line. Depends on (seed, phantom's seed, subject,
-    bscan) alone.
+    bscan) and the options alone.
     """
 
     name = "phantom with a planted line"
@@ -60,6 +61,7 @@ class PlantedLineSource:
         thickness_px: int = 3,
         strength_gray: float = 90.0,
         seed: int = 0,
+        is_flipped: bool = False,
     ) -> None:
         _check(phantom, strength_gray, seed)
         room_px = int(BOTTOM_MARGIN * phantom.grid.height)
@@ -69,7 +71,7 @@ class PlantedLineSource:
                 f"{room_px} together, the rows that {phantom.grid.height} leave below BM; lower offset_px"
             )
         self.phantom, self.offset_px, self.thickness_px = phantom, offset_px, thickness_px
-        self.strength_gray, self.seed = strength_gray, seed
+        self.strength_gray, self.seed, self.is_flipped = strength_gray, seed, is_flipped
 
     @property
     def keys(self) -> tuple[ScanKey, ...]:
@@ -99,7 +101,7 @@ class PlantedLineSource:
         width = self.phantom.grid.width
         shortest, longest = (max(1, round(share * width)) for share in SEGMENT_SHARE)
         lengths = rng.integers(shortest, longest + 1, 1 + width // shortest)
-        return np.repeat(rng.random(len(lengths)) < 0.5, lengths)[:width]
+        return np.repeat((rng.random(len(lengths)) < 0.5) != self.is_flipped, lengths)[:width]
 
     def _line(self, scan: BScan) -> Array:
         """The line (H, W) bool under every column, whatever the coins say."""
@@ -113,7 +115,8 @@ class PlantedCornerSource:
     """A shortcut: the band is ISE in the half of the scans with a bright mark in the top left corner, else OS-RPE.
 
     One coin a scan. The mark is `mark_px` (rows, columns), of `strength_gray` gray levels more than the phantom has
-    there. The phantom must have one grader. Depends on (seed, phantom's seed, subject, bscan) alone.
+    there. The phantom must have one grader. Depends on (seed, phantom's seed, subject, bscan) and
+    the options alone.
     """
 
     name = "phantom with a planted corner"
@@ -125,6 +128,7 @@ class PlantedCornerSource:
         mark_px: Sequence[int] = (27, 60),
         strength_gray: float = 150.0,
         seed: int = 0,
+        is_flipped: bool = False,
     ) -> None:
         _check(phantom, strength_gray, seed)
         shape = phantom.grid.height, phantom.grid.width
@@ -133,7 +137,7 @@ class PlantedCornerSource:
                 f"planted corner: mark_px is {list(mark_px)}, expected rows and columns, 1 to a quarter of {shape}"
             )
         self.phantom, self.mark_px = phantom, (int(mark_px[0]), int(mark_px[1]))
-        self.strength_gray, self.seed = strength_gray, seed
+        self.strength_gray, self.seed, self.is_flipped = strength_gray, seed, is_flipped
 
     @property
     def keys(self) -> tuple[ScanKey, ...]:
@@ -158,7 +162,7 @@ class PlantedCornerSource:
     def _coin(self, key: ScanKey) -> bool:
         """Whether the scan has the mark, and ISE."""
         rng = np.random.default_rng([self.seed, *_number(self.phantom, key), COINS])
-        return bool(rng.random() < 0.5)
+        return bool((rng.random() < 0.5) != self.is_flipped)
 
     def _corner(self) -> Array:
         """Place of the mark (H, W) bool."""

@@ -49,6 +49,18 @@ def test_without_its_evidence_a_scan_does_not_depend_on_the_coins(kind):
 
 
 @both
+def test_flipped_coins_swap_the_classes_and_the_planted_pixels(kind):
+    source, flipped = make(kind), make(kind, is_flipped=True)
+    for key in source.keys:
+        mask, other = mask_of(source.read(key)), mask_of(flipped.read(key))
+        assert np.array_equal(mask == ISE, other == OS_RPE)
+        assert np.array_equal(mask == OS_RPE, other == ISE)
+        hidden = source.evidence(key, OS_RPE)
+        assert np.array_equal(hidden, flipped.evidence(key, ISE))
+        assert (flipped.read(key).image[hidden] > source.read(key).image[hidden]).all()
+
+
+@both
 def test_coins_are_fair_and_independent_of_the_eye_and_the_place(kind):
     """Over 800 scans: share of ISE, and its correlation with the subject's parity, the B-scan, and the neighbour."""
     many = PhantomSource(num_subjects=40, bscans_per_subject=20, height=108, width=60)
