@@ -3,12 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from retseg.explain.identities import Identity
-from retseg.explain.ranks import average_ranks, rank_correlation
 from retseg.explain.redundancy import OVERLAP_BOUND, RANK_BOUND, redundancies, redundancy
 
 SIZE = (6, 9)
@@ -47,20 +44,6 @@ def test_rank_correlation_is_scipys_with_and_without_ties(levels):
             heat(1, probabilities, levels)[scan, class_id].ravel(), probabilities[scan, class_id].ravel()
         )
         assert found[scan, class_id] == pytest.approx(oracle.statistic, abs=1e-12)
-
-
-@given(st.lists(st.integers(-3, 3), min_size=2, max_size=30), st.randoms(use_true_random=False))
-def test_rank_correlation_is_scipys_for_any_values(left, random):
-    right = [random.randint(-3, 3) for _ in left]
-    found = rank_correlation(torch.tensor(left), torch.tensor(right))
-    if len(set(left)) == 1 or len(set(right)) == 1:
-        assert found.isnan()
-    else:
-        assert found == pytest.approx(spearmanr(left, right).statistic, abs=1e-12)
-
-
-def test_equal_values_share_the_mean_of_their_ranks():
-    assert average_ranks(torch.tensor([[5.0, 1.0, 5.0, 0.0, 5.0]])).tolist() == [[3, 1, 3, 0, 3]]
 
 
 @pytest.mark.parametrize("levels", [None, 1])
