@@ -77,11 +77,15 @@ class Score:
 
     def values(self, logits: Tensor) -> Tensor:
         """Y^c (N, C) from logits (N, C, H, W); differentiable."""
+        return self.weighted(logits, self.pixel_weights(logits.detach()))
+
+    def weighted(self, logits: Tensor, weights: Tensor) -> Tensor:
+        """Y^c (N, C) from logits (N, C, H, W) and `pixel_weights`, which may be those of other logits."""
         if self.of == "logit":
             per_pixel = logits
         else:
             per_pixel = logits.softmax(1) if self.of == "probability" else logits.log_softmax(1)
-        return (self.pixel_weights(logits.detach()) * per_pixel).sum((2, 3))
+        return (weights * per_pixel).sum((2, 3))
 
     def describe(self) -> str:
         """One phrase for captions: `sum over the image of the softmax probability of class c`."""
