@@ -53,10 +53,11 @@ def test_a_blur_takes_nothing_from_an_even_scan_and_the_batch_changes_nothing():
     torch.manual_seed(0)
     net, image = SegNet(width=2), torch.rand(2, 1, 32, 48)
     one, many = (occlusion(net, image, Score(), 16, 16, "blur", batch) for batch in (1, 7))
-    torch.testing.assert_close(one.signed, many.signed)
+    close = {"atol": 2e-4, "rtol": 1e-3}  # differences of sums near 200 in float32
+    torch.testing.assert_close(one.signed, many.signed, **close)
     apart = torch.cat([occlusion(net, image[i : i + 1], Score(), 16, 16, "blur").signed for i in range(2)])
-    torch.testing.assert_close(one.signed, apart)
-    assert one.signed.abs().amax((2, 3)).min() > 0
+    torch.testing.assert_close(one.signed, apart, **close)
+    assert one.signed.abs().amax((2, 3)).min() > 2e-3
 
 
 def test_the_pixels_of_the_score_are_those_of_the_scan_as_it_is():
