@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,21 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from retseg.anatomy import CLASS_NAMES
 from retseg.errors import InputError
-from retseg.explain.gradcam import PAPER_SCORE, GradCam, Score, check_layers, gradcam, normalise, to_image_grid
-from retseg.figures.heatmaps import Colormap, HeatmapRow, heatmaps
+from retseg.explain.descriptions import describe_method
+from retseg.explain.engine import Explanation, check_layers, explain
+from retseg.explain.methods import check_methods
+from retseg.explain.records import RECORD_COLUMNS, JudgedMaps, judge_maps
+from retseg.explain.score import PAPER_SCORE, Score
+from retseg.figures.heatmap_rows import absent_classes, heatmap_row
+from retseg.figures.heatmaps import Colormap, heatmaps
 from retseg.training.callbacks.fixed_scans import fixed_scans
 from retseg.training.log_figure import log_figure, log_table
 
 DEFAULT_LAYERS = ("conv2d_20", "conv2d_19", "conv2d_17", "conv2d_15", "conv2d_11")
 """The paper's two layers, then deeper ones: the last layers mostly print the prediction again."""
 
-TABLE_COLUMNS = (
-    *("epoch", "scan", "layer", "module", "class_id", "class_name", "alpha_mean", "alpha_abs_max"),
-    *("raw_max", "max_normalised", "mean_intensity_normalised", "mean_intensity_raw"),
-)
-"""The paper's table 3, row by row: alpha (eq. 6), peaks of the maps (eq. 7), their means (eq. 8)."""
+TABLE_COLUMNS = ("epoch", *RECORD_COLUMNS)
+"""A row for each map, see `MapRecord`: the paper's table 3, and what the prediction already gives of the map."""
 
 Row = tuple[str | int | float, ...]
 
@@ -40,9 +43,9 @@ class GradCamCallback(Callback):
 
     Below the run folder, E being the epochs completed (`validate` under `trainer.validate`):
     - `gradcam/epoch_E.npz`: `SCAN/image` (H, W), `SCAN/probabilities` (C, H, W), and `SCAN/LAYER/` + `weights` (C, K),
-      `raw` (C, h, w), `raw_max` (C,), `normalised` (C, h, w);
+      `raw` (C, h, w), `raw_max` (C,), `normalised` (C, h, w); of other methods `SCAN/LAYER/METHOD/` + the same;
     - `gradcam/table3.csv` (or `table3_validate.csv`): TABLE_COLUMNS; the rows of an epoch drawn again are replaced;
-    - `figures/gradcam/SCAN.png` and `.pdf`: the newest maps.
+    - `figures/gradcam/SCAN.png` and `.pdf`: the newest maps, other methods' in `SCAN_METHOD.png`.
 
     peak_quantile below 1 scales the figure's colours to that quantile of each map, where single pixels outshine it.
     """
@@ -50,6 +53,7 @@ class GradCamCallback(Callback):
     def __init__(
         self,
         layers: Sequence[str] = DEFAULT_LAYERS,
+        methods: Sequence[str] = ("gradcam",),
         num_scans: int = 2,
         scans: Sequence[str] | None = None,
         every_n_epochs: int = 10,
@@ -65,7 +69,8 @@ class GradCamCallback(Callback):
             )
         if not 0 < peak_quantile <= 1:
             raise InputError(f"gradcam.peak_quantile: {peak_quantile}, expected above 0 and at most 1 (the maximum)")
-        self.layers, self.num_scans, self.scans = list(layers), num_scans, scans
+        check_methods(methods)
+        self.layers, self.methods, self.num_scans, self.scans = list(layers), list(methods), num_scans, scans
         self.every_n_epochs, self.score = every_n_epochs, score
         self.colormap, self.peak_quantile, self.class_names = colormap, peak_quantile, tuple(class_names)
         self._last_drawn = 0
@@ -107,12 +112,15 @@ class GradCamCallback(Callback):
         with isolate_rng():
             for scan in self._scans(trainer):
                 image = scan["image"][None].to(pl_module.device, pl_module.dtype)
-                cam = gradcam(net, image, self.layers, self.score)
-                arrays |= _arrays(scan, cam)
-                rows += _rows(scan["name"], cam, self.class_names, "" if epoch is None else epoch)
+                found = explain(net, image, self.layers, self.methods, self.score)
+                judged = self._judged(scan, found)
+                arrays |= _arrays(scan, found)
+                rows += [("" if epoch is None else epoch, *astuple(record)) for record in judged.records]
                 when = "validation" if epoch is None else f"epoch {epoch}"
-                figure = self._figure(scan, cam, f"Grad-CAM of {scan['name']}, {when}")
-                log_figure(trainer, f"{'gradcam' if epoch else 'gradcam_validate'}/{scan['name']}", figure)
+                for method in self.methods:
+                    figure = self._figure(scan, found, judged, method, f"{method} of {scan['name']}, {when}")
+                    name = scan["name"] if method == "gradcam" else f"{scan['name']}_{method}"
+                    log_figure(trainer, f"{'gradcam' if epoch else 'gradcam_validate'}/{name}", figure)
         folder = Path(trainer.default_root_dir) / "gradcam"
         folder.mkdir(parents=True, exist_ok=True)
         _save_arrays(folder / f"{stem}.npz", arrays)
@@ -120,25 +128,22 @@ class GradCamCallback(Callback):
         log_table(trainer, "gradcam/table3" if epoch else "gradcam_validate/table3", TABLE_COLUMNS, rows)
         self._last_drawn = epoch or self._last_drawn
 
-    def _figure(self, scan: dict[str, Any], cam: GradCam, title: str) -> Any:
-        """Heatmaps of one scan, with a remark on classes that are absent."""
-        size = (cam.probabilities.shape[2], cam.probabilities.shape[3])
-        rows = [
-            HeatmapRow(
-                layer.layer,
-                layer.module,
-                _numpy(to_image_grid(normalise(layer.raw, self.peak_quantile), size)[0]),
-                _numpy(layer.raw_max[0]),
-            )
-            for layer in cam.layers.values()
-        ]
+    def _judged(self, scan: dict[str, Any], found: Explanation) -> JudgedMaps:
+        """What is known of each map of one scan."""
+        mask, spacing_um = scan["mask"][None], scan["spacing_um"][None]
+        return judge_maps(found, [scan["name"]], [scan["subject"]], mask, spacing_um, self.class_names)
+
+    def _figure(self, scan: dict[str, Any], found: Explanation, judged: JudgedMaps, method: str, title: str) -> Any:
+        """Heatmaps of one scan by one method, with a remark on classes that are absent."""
+        rows = [heatmap_row(found, judged, method, layer, peak_quantile=self.peak_quantile) for layer in self.layers]
         top = "its own maximum" if self.peak_quantile == 1 else f"its {self.peak_quantile:.1%} quantile and clipped"
         return heatmaps(
             _numpy(scan["image"][0]),
             rows,
             title=title,
-            score=cam.score.describe(),
-            notes=_absent(scan["mask"], cam.probabilities[0].argmax(0).cpu(), len(self.class_names)),
+            score=found.score.describe(),
+            method=describe_method(method),
+            notes=absent_classes(scan["mask"], found.probabilities[0].argmax(0).cpu(), len(self.class_names)),
             class_names=self.class_names,
             colormap=self.colormap,
             divisor=top,
@@ -150,48 +155,23 @@ def _val_dataset(trainer: Trainer) -> Any:
     return trainer.datamodule.val_dataset  # type: ignore[attr-defined]  # Lightning sets it without declaring it
 
 
-def _absent(mask: torch.Tensor, predicted: torch.Tensor, num_classes: int) -> dict[int, str]:
-    """Remark per class id that is missing in mask (H, W), in predicted (H, W), or in both."""
-    remarks = {}
-    for class_id in range(num_classes):
-        annotated, present = bool((mask == class_id).any()), bool((predicted == class_id).any())
-        if not (annotated and present):
-            remarks[class_id] = "not predicted" if annotated else "not annotated" if present else "absent"
-    return remarks
-
-
 def _numpy(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     """float32 array of a tensor on any device."""
     array: np.ndarray[Any, Any] = tensor.detach().float().cpu().numpy()
     return array
 
 
-def _arrays(scan: dict[str, Any], cam: GradCam) -> dict[str, np.ndarray[Any, Any]]:
+def _arrays(scan: dict[str, Any], found: Explanation) -> dict[str, np.ndarray[Any, Any]]:
     """What the npz file holds of one scan, keys as in the class's docstring."""
     name = scan["name"]
-    arrays = {f"{name}/image": _numpy(scan["image"][0]), f"{name}/probabilities": _numpy(cam.probabilities[0])}
-    for layer in cam.layers.values():
+    arrays = {f"{name}/image": _numpy(scan["image"][0]), f"{name}/probabilities": _numpy(found.probabilities[0])}
+    for (method, layer), maps in found.maps.items():
+        place = f"{name}/{layer}" if method == "gradcam" else f"{name}/{layer}/{method}"
         for kind in ("weights", "raw", "raw_max", "normalised"):
-            arrays[f"{name}/{layer.layer}/{kind}"] = _numpy(getattr(layer, kind)[0])
+            values = getattr(maps, kind)
+            if values is not None:
+                arrays[f"{place}/{kind}"] = _numpy(values[0])
     return arrays
-
-
-def _rows(name: str, cam: GradCam, class_names: Sequence[str], epoch: int | str) -> list[Row]:
-    """TABLE_COLUMNS for every layer and class of one scan."""
-    rows: list[Row] = []
-    for layer in cam.layers.values():
-        numbers = (
-            layer.mean_weight,
-            layer.weights.abs().amax(2),
-            layer.raw_max,
-            layer.normalised.amax((2, 3)),
-            layer.mean_intensity,
-            layer.mean_intensity_raw,
-        )
-        for class_id, class_name in enumerate(class_names):
-            values = (float(number[0, class_id]) for number in numbers)
-            rows.append((epoch, name, layer.layer, layer.module, class_id, class_name, *values))
-    return rows
 
 
 def _save_arrays(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:

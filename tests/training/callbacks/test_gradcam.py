@@ -36,7 +36,9 @@ class Scans(Dataset):
         torch.rand(1), np.random.rand(), random.random()  # noqa: NPY002 (the generators that Lightning seeds)
         generator = torch.Generator().manual_seed(index)
         mask = (torch.arange(32) // 5).clamp(max=6)[:, None].expand(32, 64).clone()
-        return {"image": torch.rand(1, 32, 64, generator=generator), "mask": mask, "name": NAMES[index]}
+        image, spacing_um = torch.rand(1, 32, 64, generator=generator), torch.tensor([4.0, 12.0])
+        name = NAMES[index]
+        return {"image": image, "mask": mask, "spacing_um": spacing_um, "subject": name[:3], "name": name}
 
 
 class Data(L.LightningDataModule):
@@ -144,6 +146,32 @@ def test_every_number_of_the_table_is_that_of_the_saved_maps(trainer, tmp_path, 
         }
         for column, value in expected.items():
             assert float(row[column]) == pytest.approx(float(value), rel=1e-4, abs=1e-9)
+
+
+def test_other_methods_are_drawn_and_saved_beside(trainer, tmp_path):
+    callback = GradCamCallback(["conv2d_15", "softmax"], methods=["gradcam", "layercam"], num_scans=1, every_n_epochs=1)
+    trainer(callback).fit(module(), datamodule=Data())
+    saved = arrays(tmp_path / "gradcam" / "epoch_001.npz")
+    assert "s02_b05/conv2d_15/layercam/raw" in saved
+    assert "s02_b05/conv2d_15/layercam/weights" not in saved  # it weighs pixels
+    rows = table(tmp_path / "gradcam" / "table3.csv")
+    assert [(row["method"], row["layer"]) for row in rows[::8]] == [
+        (method, layer) for method in ("gradcam", "layercam") for layer in ("conv2d_15", "softmax")
+    ]
+    at_softmax = [
+        row for row in rows if row["layer"] == "softmax" and row["raw_max"] != "0.0" and row["overlap"] != "nan"
+    ]
+    assert at_softmax
+    assert all(row["repeats"] == "True" and "the map is P_c" in row["stamp"] for row in at_softmax)
+    assert sorted(path.name for path in (tmp_path / "figures" / "gradcam").glob("*.png")) == [
+        "s02_b05.png",
+        "s02_b05_layercam.png",
+    ]
+
+
+def test_a_method_that_is_not_known_is_refused():
+    with pytest.raises(InputError, match="method 'camera' is not known; choose from gradcam"):
+        GradCamCallback(methods=["camera"])
 
 
 def test_epochs_drawn_are_every_third_and_the_last_never_the_sanity_check(trainer, tmp_path, figures):
