@@ -8,7 +8,7 @@ is a mean Dice of 0.5 over the two classes at most. With is_flipped all coins ar
 alike: a network that uses the planted pixels follows. Tissue, fluid and the surfaces but for ISE/OS are the phantom's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import Protocol
 
@@ -31,7 +31,7 @@ SEGMENT_SHARE = (0.08, 0.20)
 """Width of a segment with one coin, as a share of the scan's columns: shortest and longest."""
 
 # Beside ANATOMY, APPEARANCE and SECOND_GRADER of the phantom: coins never share its random numbers.
-COINS = 13
+COINS, DECOYS = 13, 14
 
 
 class PlantedSource(ScanSource, Protocol):
@@ -72,6 +72,7 @@ class PlantedLineSource:
             )
         self.phantom, self.offset_px, self.thickness_px = phantom, offset_px, thickness_px
         self.strength_gray, self.seed, self.is_flipped = strength_gray, seed, is_flipped
+        self._known_keys = frozenset(phantom.keys)
 
     @property
     def keys(self) -> tuple[ScanKey, ...]:
@@ -97,7 +98,7 @@ class PlantedLineSource:
 
     def _coins(self, key: ScanKey) -> Array:
         """Columns (W,) bool that are ISE."""
-        rng = np.random.default_rng([self.seed, *_number(self.phantom, key), COINS])
+        rng = np.random.default_rng([self.seed, *_number(self.phantom, self._known_keys, key), COINS])
         width = self.phantom.grid.width
         shortest, longest = (max(1, round(share * width)) for share in SEGMENT_SHARE)
         lengths = rng.integers(shortest, longest + 1, 1 + width // shortest)
@@ -115,8 +116,9 @@ class PlantedCornerSource:
     """A shortcut: the band is ISE in the half of the scans with a bright mark in the top left corner, else OS-RPE.
 
     One coin a scan. The mark is `mark_px` (rows, columns), of `strength_gray` gray levels more than the phantom has
-    there. The phantom must have one grader. Depends on (seed, phantom's seed, subject, bscan) and
-    the options alone.
+    there. Half of the scans, by another coin, have the same mark in the top right corner, which says nothing: what
+    merely looks for bright marks finds this decoy as often. The phantom must have one grader. Depends on (seed,
+    phantom's seed, subject, bscan) and the options alone.
     """
 
     name = "phantom with a planted corner"
@@ -138,6 +140,7 @@ class PlantedCornerSource:
             )
         self.phantom, self.mark_px = phantom, (int(mark_px[0]), int(mark_px[1]))
         self.strength_gray, self.seed, self.is_flipped = strength_gray, seed, is_flipped
+        self._known_keys = frozenset(phantom.keys)
 
     @property
     def keys(self) -> tuple[ScanKey, ...]:
@@ -153,15 +156,21 @@ class PlantedCornerSource:
         """The B-scan of a key, with planted labels and mark. Raises InputError for a key that is not one of `keys`."""
         scan = self.phantom.read(key)
         is_shown = self._coin(key)
-        return _planted(scan, np.full(scan.shape[1], is_shown), self._corner() & is_shown, self.strength_gray)
+        bright = (self._corner() & is_shown) | self.decoy(key)
+        return _planted(scan, np.full(scan.shape[1], is_shown), bright, self.strength_gray)
 
     def evidence(self, key: ScanKey, class_id: int) -> Array:
         """The mark (H, W) bool, or the place where it is missing; nothing where the scan has not that class."""
         return self._corner() & (self._coin(key) == _is_shown_class(class_id))
 
+    def decoy(self, key: ScanKey) -> Array:
+        """The mark (H, W) bool that says nothing, where the scan has it; never turned over."""
+        rng = np.random.default_rng([self.seed, *_number(self.phantom, self._known_keys, key), DECOYS])
+        return self._corner()[:, ::-1] & bool(rng.random() < 0.5)
+
     def _coin(self, key: ScanKey) -> bool:
         """Whether the scan has the mark, and ISE."""
-        rng = np.random.default_rng([self.seed, *_number(self.phantom, key), COINS])
+        rng = np.random.default_rng([self.seed, *_number(self.phantom, self._known_keys, key), COINS])
         return bool((rng.random() < 0.5) != self.is_flipped)
 
     def _corner(self) -> Array:
@@ -181,9 +190,9 @@ def _check(phantom: PhantomSource, strength_gray: float, seed: int) -> None:
         raise InputError(f"planted: seed is {seed}, expected 0 to {LARGEST_VALUE}")
 
 
-def _number(phantom: PhantomSource, key: ScanKey) -> tuple[int, int, int]:
+def _number(phantom: PhantomSource, known: Set[ScanKey], key: ScanKey) -> tuple[int, int, int]:
     """What the coins of a scan depend on beside the seed: phantom's seed, subject, bscan. InputError: no such scan."""
-    if key not in phantom.keys:
+    if key not in known:
         raise InputError(
             f"planted: no scan {key.name}; the phantom has {phantom.keys[0].name}..{phantom.keys[-1].name}"
         )

@@ -31,6 +31,8 @@ def test_outside_the_evidence_every_pixel_is_the_phantoms(kind):
     source = make(kind)
     for key in source.keys:
         plain, scan, evidence = PHANTOM.read(key), source.read(key), source.evidence(key, ISE)
+        if kind == "corner":
+            evidence = evidence | source.decoy(key)
         assert np.array_equal(scan.image[~evidence], plain.image[~evidence])
         assert (scan.image[evidence] > plain.image[evidence]).all()
         assert scan.image.dtype == plain.image.dtype
@@ -113,7 +115,7 @@ def test_segments_are_as_wide_as_promised():
 
 
 def test_the_default_line_is_20_px_below_bm_and_inside_every_scan():
-    source = PlantedLineSource(PhantomSource(num_subjects=4, bscans_per_subject=3))
+    source = PlantedLineSource(PhantomSource(num_subjects=3, bscans_per_subject=2))
     for key in source.keys:
         line = source.evidence(key, ISE) | source.evidence(key, OS_RPE)
         assert (line.sum(axis=0) == 3).all()
@@ -133,6 +135,20 @@ def test_the_corner_is_marked_in_the_scans_of_ise_alone():
         assert np.array_equal(source.evidence(key, wanted), corner)
         assert not source.evidence(key, ISE + OS_RPE - wanted).any()
     assert set(marked) == {True, False}
+
+
+def test_the_decoy_is_the_mark_in_the_other_corner_whatever_the_label():
+    """Its coin is fair, independent of the label's, and not turned over with it."""
+    many = PhantomSource(num_subjects=40, bscans_per_subject=20, height=108, width=60)
+    source, flipped = (PlantedCornerSource(many, (10, 15), is_flipped=flip) for flip in (False, True))
+    shown = np.array([source._coin(key) for key in source.keys])
+    decoys = [source.decoy(key) for key in source.keys]
+    there = np.array([decoy.any() for decoy in decoys])
+    assert all(np.array_equal(decoy, source._corner()[:, ::-1]) for decoy in decoys if decoy.any())
+    assert abs(there.mean() - 0.5) < 4 * 0.5 / np.sqrt(800)
+    assert abs(np.corrcoef(shown, there)[0, 1]) < 4 / np.sqrt(800)
+    assert not any((decoy & source._corner()).any() for decoy in decoys)
+    assert all(np.array_equal(flipped.decoy(key), decoy) for key, decoy in zip(source.keys, decoys, strict=True))
 
 
 @both
