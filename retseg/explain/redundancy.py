@@ -25,11 +25,11 @@ OVERLAP_BOUND = 0.7
 | the same with a logit score (identity 4) | 0.74 to 0.76 | 0.89 to 0.90 | 0.97 | 0.98 |
 | P_c in means over 4 x 4 px | 0.83 | 0.91 | 0.97 to 0.98 | 0.99 |
 | P_c of another scan | -0.03 to 0.00 | 0.14 to 0.16 | 0.59 | 0.76 |
-| P of a neighbouring layer | -0.07 to -0.06 | -0.03 to -0.01 | 0.26 to 0.49 | 0.63 |
+| P of a neighbouring layer | -0.06 | -0.03 to -0.01 | 0.26 to 0.49 | 0.63 |
 | P of the whole retina | -0.13 to -0.11 | -0.03 to 0.03 | 0.52 to 0.58 | 0.77 |
 | the scan itself | -0.21 to -0.13 | -0.01 to 0.02 | 0.48 to 0.51 | 0.74 |
-| random fields, pixel noise to blobs of 32 px | -0.11 to -0.01 | -0.04 to 0.00 | 0.01 to 0.17 | 0.41 |
-| axial edges of the scan | -0.13 to -0.07 | -0.01 to 0.00 | 0.18 to 0.23 | 0.26 |
+| random fields, pixel noise to blobs of 32 px | -0.12 to -0.01 | -0.04 to 0.00 | 0.01 to 0.10 | 0.31 |
+| axial edges of the scan | -0.09 to -0.08 | -0.03 to -0.02 | 0.20 to 0.21 | 0.26 |
 
 So maps that are the output lie above the bound in 95 % of cases, maps that know nothing of it below in 95 %.
 """
@@ -38,7 +38,7 @@ RANK_BOUND = 0.9
 """Or from this rank correlation on. Lower values cannot tell: P of a neighbouring layer, which falls off at nearly the
 same depths, reaches 0.88, while maps that are the output by identities 4 and 5 have 0.6 to 0.7 in the median and 0.85
 at most, for want of agreement on far pixels where P_c is 1e-6 or 1e-9. P_c in means over 2 x 2 px has 0.73 to 0.93,
-random fields have 0.43 at most (the same measurement).
+random fields have 0.40 at most (the same measurement).
 """
 
 
