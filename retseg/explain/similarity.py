@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from retseg.explain import ranks
+
 TOP_SHARE = 0.1
 """The hottest tenth of a scan. Two maps that know nothing of each other share a tenth of it."""
 
@@ -47,27 +49,16 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
 
     nan where either map has one value throughout, as a blank one has.
     """
-    a, b = (_ranks(maps.flatten(2).double()) for maps in (first, second))
-    a, b = (ranks - ranks.mean(2, keepdim=True) for ranks in (a, b))
-    # Of a constant map all centred ranks are 0: 0 / 0 = nan.
-    return (a * b).sum(2) / (a.square().sum(2) * b.square().sum(2)).sqrt()
-
-
-def _ranks(values: Tensor) -> Tensor:
-    """Mean ranks (N, C, P) of values (N, C, P), from 0 up."""
-    ordered = values.sort(dim=2).values
-    below = torch.searchsorted(ordered, values)
-    not_above = torch.searchsorted(ordered, values, right=True)
-    return (below + not_above - 1).double() / 2
+    return ranks.rank_correlation(first.flatten(2), second.flatten(2))
 
 
 def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
-    """SSIM (N, C) float64 of maps (N, C, H, W), each divided by its peak; 11 x 11 Gaussian window; nan where blank.
+    """SSIM (N, C) float32 of maps (N, C, H, W), each divided by its peak; 11 x 11 Gaussian window; nan where blank.
 
     H and W at least 11. Where both maps are flat SSIM is near 1, so two sparse maps look alike to it: read it beside
     the other two.
     """
-    flat = [(maps / maps.amax((2, 3), keepdim=True)).flatten(0, 1).unsqueeze(1).double() for maps in (first, second)]
+    flat = [(maps / maps.amax((2, 3), keepdim=True)).flatten(0, 1).unsqueeze(1).float() for maps in (first, second)]
     is_blank = flat[0].isnan().any(3).any(2) | flat[1].isnan().any(3).any(2)
     scores = structural_similarity_index_measure(
         flat[0].nan_to_num(0), flat[1].nan_to_num(0), data_range=1.0, reduction="none"

@@ -45,7 +45,7 @@ def test_a_blank_map_is_like_nothing():
 
 def test_ssim_of_a_map_with_itself_is_1_whatever_its_scale_and_lower_for_another():
     maps = random_maps(0)
-    torch.testing.assert_close(structural_similarity(maps, 1e-7 * maps), torch.ones(2, 3).double())
+    torch.testing.assert_close(structural_similarity(maps, 1e-7 * maps), torch.ones(2, 3))
     assert structural_similarity(maps, random_maps(1)).max() < 0.5
 
 
