@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from retseg.explain.engine import explain
 from retseg.explain.gradcam import gradcam
+from retseg.explain.methods import CHANNEL_WEIGHTS
 
 LAYERS = ["mid", "relu", "softmax"]
 
@@ -120,6 +122,35 @@ def test_after_an_error_in_the_network_too(net, image):
     assert not any(module._forward_hooks for module in net.modules())
     assert torch.is_grad_enabled()
     assert torch.equal(torch.get_rng_state(), random_state)
+
+
+@pytest.mark.parametrize("where", ["a method", "a backward pass", "a hook of the network's"])
+def test_after_an_error_half_way(net, image, monkeypatch, where):
+    def fail(*arguments):
+        raise RuntimeError("half-way")
+
+    mine = net.relu.register_forward_hook(lambda module, inputs, output: None)
+    if where == "a method":
+        monkeypatch.setitem(CHANNEL_WEIGHTS, "xgradcam", fail)
+    elif where == "a backward pass":
+        mine.remove()
+        mine = net.norm.register_forward_hook(lambda module, inputs, output: output.register_hook(fail) and None)
+    else:
+        mine.remove()
+        mine = net.relu.register_forward_hook(fail)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    modes, random_state = [module.training for module in net.modules()], torch.get_rng_state()
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="half-way"):
+        explain(net, image, LAYERS, ["xgradcam"])
+    mine.remove()
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert [module.training for module in net.modules()] == modes
+    assert not any(module._forward_hooks or module._backward_hooks for module in net.modules())
+    assert net.head.weight.grad.unique().tolist() == [7.0]
+    assert all(p.grad is None for name, p in net.named_parameters() if name != "head.weight")
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
