@@ -17,7 +17,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 OVERLAP_BOUND = 0.7
 """A map repeats the prediction from this overlap beyond chance on. What controls reach, one layer of one scan at a time
-(SegNets of width 8, one trained on Duke's silver labels, one on the phantom; 12 validation scans of 128 x 128 px each):
+(two SegNets of width 8 on silver labels of Duke, split by image and by subject; 12 validation scans of 128 x 128 px):
 
 | map | 5 % | median | 95 % | largest |
 |---|---|---|---|---|
