@@ -37,9 +37,15 @@ _NEIGHBOURS = {
 class Perturbation(Protocol):
     """One way to change a scan where a map is hot."""
 
-    name: str
-    keeps_hottest: bool
-    """Whether the hottest pixels are what is left of the scan: then a good map keeps the segmentation alive."""
+    @property
+    def name(self) -> str:
+        """What its curves are called."""
+        ...
+
+    @property
+    def keeps_hottest(self) -> bool:
+        """Whether the hottest pixels are what is left of the scan: then a good map keeps the segmentation alive."""
+        ...
 
     def prepare(self, image: Tensor, seed: int) -> Paint:
         """What turns hot pixels (H, W) bool into a changed image (1, H, W), for one image (1, H, W)."""

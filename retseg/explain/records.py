@@ -41,7 +41,7 @@ class MapRecord:
     rank_correlation: float
     shared_heat: float
     overlap: float
-    overlap_by_chance: float
+    overlap_beyond_chance: float
     repeats: bool
     stamp: str
     reference: str
@@ -134,7 +134,7 @@ class _Judged:
             "rank_correlation": float(redundant.rank_correlation[place]),
             "shared_heat": float(redundant.shared_heat[place]),
             "overlap": float(redundant.overlap[place]),
-            "overlap_by_chance": float(redundant.area[place]),
+            "overlap_beyond_chance": float(redundant.overlap_beyond_chance[place]),
             "repeats": bool(redundant.repeats[place]),
             "stamp": redundant.stamp(scan, class_id, identity),
             "in_layer": float(located.in_layer[place]),

@@ -25,7 +25,7 @@ def heatmap_row(
         module=maps.module,
         normalised=_numpy(shown),
         raw_max=_numpy(maps.raw_max[scan]),
-        overlaps=_numpy(redundancy.overlap[scan]),
+        overlaps=_numpy(redundancy.overlap_beyond_chance[scan]),
         repeats=redundancy.repeats[scan].cpu().numpy(),
         note="" if identity is None else identity.text,
     )

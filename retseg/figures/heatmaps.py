@@ -197,8 +197,9 @@ def _caption(method: str, score: str, divisor: str, rows: Sequence[HeatmapRow], 
     )
     if has_remarks:
         text += (
-            " Overlap: Dice of the pixels predicted as the class and as many of the map's hottest; a map that repeats "
-            "the prediction by it (or by rank correlation) shows what the segmentation already shows."
+            " Overlap: of the pixels predicted as the class and as many of the map's hottest; 0 is chance, 1 the same "
+            "pixels. A map that repeats the prediction by it (or by rank correlation) shows what the segmentation "
+            "already shows."
         )
     for row in (row for row in rows if method == DESCRIPTIONS["gradcam"]):
         num_classes = len(row.normalised)

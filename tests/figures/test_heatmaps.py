@@ -62,7 +62,7 @@ def test_what_the_prediction_already_gives_stands_below_each_map():
         "max 2.25",
     ]
     assert "identity 2: the map is P_c" in words(figure)
-    assert "Overlap: Dice of the pixels predicted" in words(figure)[-1].replace("\n", " ")
+    assert "Overlap: of the pixels predicted as the class" in words(figure)[-1].replace("\n", " ")
 
 
 def test_the_caption_says_which_method_drew_the_maps():
