@@ -5,8 +5,13 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from retseg.data.dataset import BScanDataset
+from retseg.data.sources.phantom import PhantomSource
+from retseg.data.sources.planted import SHOWN_CLASS, PlantedLineSource
 from retseg.explain.baselines import pixel_noise
+from retseg.explain.engine import explain
 from retseg.explain.planted_hits import mean_by_subject, outside_prediction, planted_hits
+from retseg.explain.score import Score
 
 
 def scan(height=6, width=10):
@@ -118,3 +123,39 @@ def test_a_mean_by_subject_draws_subjects_and_leaves_out_what_is_unknown():
     assert (alone.mean, alone.num_subjects) == (0.5, 1)
     assert np.isnan([alone.low, alone.high]).all()
     assert np.isnan(mean_by_subject([np.nan], ["a"]).mean)
+
+
+class LooksBelow(torch.nn.Module):
+    """A network whose evidence is known: ISE is what has bright pixels 9 to 16 rows below, and nothing else counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.bright = torch.nn.Conv2d(1, 1, 1)
+        self.below = torch.nn.Conv2d(1, 8, (33, 1), padding=(16, 0), bias=False)
+        with torch.no_grad():
+            self.bright.weight.fill_(1)
+            self.bright.bias.fill_(-0.45)
+            self.below.weight.zero_()
+            self.below.weight[SHOWN_CLASS, 0, 16 + 9 :] = 1
+
+    def forward(self, image):
+        return self.below(torch.relu(self.bright(image)))
+
+
+def test_hirescam_finds_what_a_known_network_looks_at_and_gradcam_does_not():
+    """Grad-CAM averages the gradient over the scan, so every bright pixel is hot: it cannot say which one counts."""
+    source = PlantedLineSource(PhantomSource(num_subjects=4, bscans_per_subject=2, height=108, width=60), 9, 2)
+    dataset = BScanDataset(source, source.keys)
+    found = {"gradcam": [], "hirescam": []}
+    for index, key in enumerate(source.keys):
+        image, mask = dataset[index]["image"][None], dataset[index]["mask"][None]
+        evidence = torch.from_numpy(source.evidence(key, SHOWN_CLASS))[None, None]
+        maps = explain(LooksBelow(), image, ["bright"], list(found), Score(of="logit", over=mask == SHOWN_CLASS)).maps
+        for method, values in found.items():
+            heat = maps[method, "bright"].on_image((108, 60))[:, [SHOWN_CLASS]]
+            values.append(planted_hits(heat, evidence, tolerance_px=0))
+    share = {method: [one.heat_share.item() for one in values] for method, values in found.items()}
+    assert min(share["hirescam"]) > 0.8
+    assert max(share["gradcam"]) < 0.3
+    assert [one.hit.item() for one in found["hirescam"]] == [1.0] * 8
+    assert [one.hit.item() for one in found["gradcam"]] == [0.0] * 8
