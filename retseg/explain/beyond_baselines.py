@@ -20,6 +20,10 @@ Outcome = Literal["better", "no different", "worse", "unknown"]
 BASELINES = ("random", "edge", "prediction")
 """What a map has to beat: noise of its own grain, the scan's edges, and the segmentation that it should explain."""
 
+MIN_SUBJECTS = 5
+"""Fewer cannot decide: the interval of two subjects leaves 0 out whenever both have the same sign, which chance alone
+brings about every second time; of five, once in sixteen."""
+
 _OUTCOMES: dict[str, Outcome] = {"above": "better", "at": "no different", "below": "worse", "": "unknown"}
 
 
@@ -28,7 +32,7 @@ class Comparison:
     """A map against one baseline: the mean gain in faithfulness over subjects, its interval, and a paired p-value.
 
     gain, low, high: in units of the area (Dice: 0..1; surfaces: um or px), positive where the map is more faithful.
-    outcome: "better" or "worse" where the interval leaves 0 out; "unknown" below two subjects.
+    outcome: "better" or "worse" where the interval leaves 0 out; "unknown" below MIN_SUBJECTS subjects.
     """
 
     gain: float
@@ -40,6 +44,8 @@ class Comparison:
     @property
     def outcome(self) -> Outcome:
         """From the interval alone; the p-value of few subjects cannot be small (0.0625 at five)."""
+        if self.num_subjects < MIN_SUBJECTS:
+            return "unknown"
         return _OUTCOMES[standing(self.low, self.high, higher_is_better=True)]
 
 
@@ -59,7 +65,8 @@ class Verdict:
         """One phrase for a table: what the map is better than; never more than was shown."""
         outcomes = {name: self.comparisons[name].outcome for name in BASELINES}
         if "unknown" in outcomes.values():
-            return "unknown: fewer than two subjects to compare"
+            fewest = min(self.comparisons[name].num_subjects for name in BASELINES)
+            return f"unknown: {fewest} {'subject' if fewest == 1 else 'subjects'}, {MIN_SUBJECTS} needed"
         beaten = [name for name, outcome in outcomes.items() if outcome == "better"]
         if self.is_faithful:
             return "better than all baselines"

@@ -22,7 +22,7 @@ Outcome = Literal["passes", "fails", "undecided", "unknown"]
 RANK_BOUND = 0.5
 """Rank correlation below which a map is another map. Maps of two networks with independent random weights still look
 at the same scan and correlate by -0.03 to 0.28 (Grad-CAM and HiResCAM at six layers of a SegNet of width 8, Duke
-scans); maps that know no network by 1. The bound lies between, nearer to neither."""
+scans); maps that know no network by 1. The bound lies between."""
 MIN_FALL = 0.3
 """A map must also be less like the trained one than an explainer's second try at the trained network by this much:
 an explainer that draws noise is below every bound and has lost nothing."""

@@ -85,11 +85,20 @@ def test_verdicts_in_words(random, edge, prediction, words, is_faithful):
     assert found.comparisons["noise"].outcome == "worse"
 
 
-def test_one_subject_decides_nothing():
+@pytest.mark.parametrize(
+    ("subjects", "words"),
+    [
+        (["a"] * 8, "unknown: 1 subject, 5 needed"),
+        (["a", "a", "b", "b", "c", "c", "d", "d"], "unknown: 4 subjects, 5 needed"),
+        (["a", "a", "b", "b", "c", "c", "d", "e"], "better than all baselines"),
+    ],
+)
+def test_few_subjects_decide_nothing_however_much_they_agree(subjects, words):
     baselines = {name: curves(0.5) for name in ("random", "edge", "prediction")}
-    found = verdict(curves(0.1), baselines, ["a"] * 8)
-    assert not found.is_faithful
-    assert found.words == "unknown: fewer than two subjects to compare"
+    found = verdict(curves(0.1), baselines, subjects)
+    assert found.words == words
+    assert found.is_faithful is (len(set(subjects)) == 5)
+    assert found.comparisons["edge"].gain == pytest.approx(0.4)  # what was measured is told all the same
 
 
 def test_a_verdict_needs_every_baseline():
