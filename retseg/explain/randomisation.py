@@ -81,9 +81,10 @@ def cascade(
     It is one and the same copy, changed between two steps: use it before asking for the next. The network itself and
     the random state are left as found.
     """
-    copy = deepcopy(net)
+    with torch.inference_mode(False):  # a copy made in it could not be differentiated
+        copy = deepcopy(net)
     for number, step in enumerate(steps):
-        with torch.random.fork_rng(devices=_cuda_devices(copy)):
+        with torch.random.fork_rng(devices=_cuda_devices(copy)), torch.inference_mode(False):
             torch.manual_seed(seed + 1000 * number)
             for path in step:
                 reset(copy.get_submodule(path))

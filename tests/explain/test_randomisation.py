@@ -88,6 +88,21 @@ def test_the_network_the_gradients_and_the_random_state_are_left_as_found(image)
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+def test_a_network_that_fails_half_way_is_left_without_hooks_and_in_its_mode(image):
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Conv2d(3, 2, 1)).train()
+    with pytest.raises(RuntimeError, match="channels"):
+        steps_from_head(net, image)
+    assert all(module.training for module in net.modules())
+    assert not any(module._forward_hooks for module in net.modules())
+
+
+def test_a_copy_made_in_inference_mode_can_be_differentiated(image):
+    with torch.inference_mode():
+        copy = randomised(BackToFront(), image)
+    gradient = torch.autograd.grad(copy(image).sum(), copy.head.weight)
+    assert gradient[0].abs().sum() > 0
+
+
 def test_the_same_seed_forgets_in_the_same_way(image):
     net = SegNet(width=2)
     one, again, other = (randomised(net, image, seed) for seed in (1, 1, 2))

@@ -122,6 +122,14 @@ def test_the_network_and_the_random_state_are_left_as_found(trained):
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+def test_it_runs_in_inference_mode_alike(trained):
+    net, image = trained
+    with torch.inference_mode():
+        found = randomisation_test(net, image[:2], {"gradcam": gradcam_at("5")}, num_steps=1)["gradcam"].similarity
+    outside = randomisation_test(net, image[:2], {"gradcam": gradcam_at("5")}, num_steps=1)["gradcam"].similarity
+    torch.testing.assert_close(found.rank, outside.rank, equal_nan=True)
+
+
 def test_labels_that_mean_nothing_leave_nothing_of_the_maps(trained):
     net, image = trained
     same, other = (label_test(net, copy, image, {"gradcam": gradcam_at("5")}) for copy in (net, randomised(net, image)))
