@@ -190,18 +190,17 @@ def _explain_chunk(net: nn.Module, image: Tensor, paths: list[str], methods: Seq
     features = one_pass.features
     weights = {("gradcam", path): found for path, found in one_pass.mean_gradients().items() if "gradcam" in methods}
     rest = [(method, path) for method in methods for path in paths if (method, path) not in weights]
-    columns: dict[tuple[str, str], list[Tensor]] = {key: [] for key in rest}
+    raw: dict[tuple[str, str], Tensor] = {}
     for class_id in range(one_pass.logits.shape[1]) if rest else ():
         gradients = one_pass.gradients(class_id, {path for _, path in rest})
         for method, path in rest:
-            columns[method, path].append((CHANNEL_WEIGHTS | PIXEL_MAPS)[method](features[path], gradients[path]))
+            row = (CHANNEL_WEIGHTS | PIXEL_MAPS)[method](features[path], gradients[path])
+            rows = (weights if method in CHANNEL_WEIGHTS else raw).setdefault(
+                (method, path), row.new_empty(len(row), one_pass.logits.shape[1], *row.shape[1:])
+            )
+            rows[:, class_id] = row
         del gradients
-    found: dict[tuple[str, str], RawAndWeights] = {}
-    for (method, path), column in columns.items():
-        if method in PIXEL_MAPS:
-            found[method, path] = torch.stack(column, 1), None
-        else:
-            weights[method, path] = torch.stack(column, 1)
+    found: dict[tuple[str, str], RawAndWeights] = {key: (maps, None) for key, maps in raw.items()}
     found |= {(method, path): (weighted_maps(w, features[path]), w) for (method, path), w in weights.items()}
     kinds: dict[str, Gradient] = {path: "autograd" if path in one_pass.leaves else "closed form" for path in paths}
     return _Part(found, one_pass.on_paper.probabilities, kinds)

@@ -29,10 +29,10 @@ def gradcam_plus_plus_weights(features: Tensor, gradients: Tensor) -> Tensor:
     like every implementation this one puts in the gradient of the score as it is. It is not homogeneous in the
     gradient: a mean score and a sum score give different normalised maps. 0/0 counts as 0.
     """
-    squared = gradients.square()
-    divisor = 2 * squared + features.sum((2, 3), keepdim=True) * squared * gradients
-    shares = torch.where(divisor == 0, 0, squared / torch.where(divisor == 0, 1, divisor))
-    return (shares * gradients.relu()).sum((2, 3))
+    # g^2 / (2 g^2 + sum(A) g^3) = 1 / (2 + sum(A) g) wherever g is not 0; where it is, ReLU(g) is 0 anyway.
+    positive = gradients.relu()
+    divisor = (gradients * features.sum((2, 3), keepdim=True)).add_(2)
+    return positive.div_(divisor.masked_fill_(divisor == 0, 1)).sum((2, 3))
 
 
 def xgradcam_weights(features: Tensor, gradients: Tensor) -> Tensor:
