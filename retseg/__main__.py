@@ -8,6 +8,7 @@ from retseg import __version__
 from retseg.commands import audit, data
 from retseg.commands.compare import compare
 from retseg.commands.evaluate import evaluate
+from retseg.commands.explain import explain
 from retseg.commands.measure import measure
 from retseg.commands.reproduce import reproduce
 from retseg.errors import InputError
@@ -24,6 +25,7 @@ app.command()(audit.audit)
 app.command()(evaluate)
 app.command()(measure)
 app.command()(compare)
+app.command()(explain)
 app.command()(reproduce)
 
 

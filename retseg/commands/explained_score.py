@@ -51,6 +51,11 @@ class WantedScore:
         else:
             raise InputError(f"--over {self.over}: expected {OVER}")
 
+    @property
+    def anywhere(self) -> Score:
+        """The score without its pixels: what can be checked before any scan is read."""
+        return Score(self.of, self.reduction)
+
     def on(self, scan: SeenScan, predicted: Callable[[], Tensor]) -> Score:
         """The score on a scan; predicted gives its predicted class ids (H, W), asked for only where they are needed."""
         kind, _, rest = self.over.partition(":")

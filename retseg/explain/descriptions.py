@@ -1,4 +1,6 @@
-"""What each method's map is, in one sentence for captions; Y is the class score, Aₖ the features, Gₖ = ∂Y/∂Aₖ."""
+"""What each method's map is, in one sentence for captions; Y is the class score, Aₖ the features of channel k."""
+
+from retseg.explain.adapter import OFFERED
 
 DESCRIPTIONS = {
     "gradcam": (
@@ -22,11 +24,13 @@ DESCRIPTIONS = {
         "Seg-XRes-CAM (Hasany et al. 2023): as HiResCAM, with ∂Y/∂Aₖ pooled (maximum) over windows of 4 x 4 px of the "
         "layer and enlarged again."
     ),
+    "occlusion": (
+        "Occlusion: mean fall of Y over the squares of 16 x 16 px, every 8 px, that hide a pixel behind the scan's "
+        "mean gray level; falls alone. No layer and no gradient are asked."
+    ),
 }
 
 
 def describe_method(name: str) -> str:
-    """A sentence on a native method; for one of the adapter's, that it is pytorch-grad-cam's."""
-    return DESCRIPTIONS.get(
-        name, f"{name}, as pytorch-grad-cam computes it: that library has already stretched each map to 0..1."
-    )
+    """A sentence on a method of retseg's own, or of pytorch-grad-cam's."""
+    return DESCRIPTIONS[name] if name in DESCRIPTIONS else f"{name}, as pytorch-grad-cam has it: {OFFERED[name]}."

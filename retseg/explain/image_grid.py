@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from retseg.bscan import Array
 
 
 def normalise(raw: Tensor, quantile: float = 1.0) -> Tensor:
@@ -30,6 +33,11 @@ def to_image_grid(maps: Tensor, size: tuple[int, int]) -> Tensor:
     factors = [_stride(height, maps.shape[2]), _stride(width, maps.shape[3])]
     fine = F.interpolate(maps, scale_factor=factors, mode="bilinear")[..., :height, :width]
     return F.pad(fine, (0, width - fine.shape[3], 0, height - fine.shape[2]), mode="replicate")
+
+
+def centres_px(image_px: int, map_px: int) -> Array:
+    """Centres (map_px,) of a layer's pixels along one axis of the image, in image pixels counted from 0."""
+    return (np.arange(map_px) + 0.5) * _stride(image_px, map_px) - 0.5
 
 
 def _stride(image_px: int, map_px: int) -> float:

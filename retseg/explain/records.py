@@ -22,7 +22,8 @@ class MapRecord:
     alpha_mean to mean_intensity_raw: Table 3 of the paper (eq. 6 to 8), on the layer's own grid; alpha is nan for
     methods that weigh pixels. rank_correlation to repeats: of the map and P_c, see `Redundancy`. in_layer to
     pointing: see `Localisation`, against the labels named by `reference`; distances in `unit`. context: share of the
-    heat outside the layer as it is predicted. stamp: what must not be overlooked.
+    heat outside the layer as it is predicted. identity: by which the map follows from the output alone, if it does;
+    stamp: what must not be overlooked.
     """
 
     scan: str
@@ -43,6 +44,7 @@ class MapRecord:
     overlap: float
     overlap_beyond_chance: float
     repeats: bool
+    identity: str
     stamp: str
     reference: str
     in_layer: float
@@ -136,6 +138,7 @@ class _Judged:
             "overlap": float(redundant.overlap[place]),
             "overlap_beyond_chance": float(redundant.overlap_beyond_chance[place]),
             "repeats": bool(redundant.repeats[place]),
+            "identity": "" if identity is None else identity.text,
             "stamp": redundant.stamp(scan, class_id, identity),
             "in_layer": float(located.in_layer[place]),
             "in_above": float(located.in_above[place]),

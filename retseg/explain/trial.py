@@ -69,16 +69,18 @@ def try_scan(
     mask: Tensor | None = None,
     second: Tensor | None = None,
     axial_um: float | None = None,
+    number: int = 0,
 ) -> TriedScan:
     """All tests on one image (1, 1, H, W).
 
     mask, second: class ids (1, H, W) of either grader, or None; score_on gives the score for labels, and is asked for
     second's only if it gives another one for mask than for none. axial_um: height of a pixel of the image, or None.
+    number: of the scan among others, so that each has random maps of its own.
     """
     score = score_on(mask)
     shared = SharedMaps(trial.layers, trial.methods, score)
     maps = {map_name(*key): heat for key, heat in shared.maps(net, image).items()}
-    maps |= _baselines(net, image, shared.grains, trial.seed)
+    maps |= _baselines(net, image, shared.grains, trial.seed + number)
     heights = None if axial_um is None else [axial_um]
     curves = {
         perturbation.name: faithfulness_curves(
