@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from retseg.errors import InputError
+from retseg.explain.joined_conv import OnlyWhatAsks
 
 
 class Tap:
@@ -66,6 +67,7 @@ def tapped_forward(net: nn.Module, image: Tensor, taps: Sequence[Tap]) -> Tensor
         for head in (module for module in net.modules() if taps and _is_pointwise(module)):
             for tap in taps:
                 stack.enter_context(head.register_forward_hook(tap.watch))
+        stack.enter_context(OnlyWhatAsks())
         logits = net(image)
     if not isinstance(logits, Tensor) or logits.ndim != 4:
         raise InputError(f"the network returned {type(logits).__name__}, expected a tensor of logits (N, C, H, W)")
