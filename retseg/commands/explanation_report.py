@@ -8,6 +8,7 @@ from rich.table import Table
 
 from retseg.commands.evaluation_report import report_console
 from retseg.commands.explained_scans import ExplainedScans
+from retseg.explain.beyond_baselines import BASELINES, MIN_SUBJECTS, Verdict
 from retseg.explain.summary import MapSummary, Mean
 from retseg.explain.trial import MapVerdict
 
@@ -72,27 +73,37 @@ def print_trial(
     )
     tests = [test for test, measure in found[0].faithful if measure == "dice"]
     sanity, stability = list(found[0].sanity), list(found[0].stability)
-    for name in ("method", "layer", *tests, *sanity, "stable", "repeats"):
-        table.add_column(name, overflow="fold")
+    for name in ("method", "layer", *(f"beats in\n{test}" for test in tests), *sanity, "stable", "repeats"):
+        table.add_column(name, no_wrap=name in ("method", "layer"), overflow="fold")
     for one in found:
         steady = [f"{_short(test)} {rank:.2f}" for test, (_, rank) in one.stability.items()]
         share = shares[one.method, one.layer]
         table.add_row(
             one.method,
             one.layer,
-            *(one.faithful[test, "dice"].words for test in tests),
+            *(_beaten(one.faithful[test, "dice"]) for test in tests),
             *(f"{one.sanity[test].outcome} ({one.sanity[test].final:.2f})" for test in sanity),
             ("yes: " if one.is_stable else "no: ") + ", ".join(steady),
             "-" if isnan(share) else f"{share:.0%}",
         )
     console.print(table)
+    if num_subjects < MIN_SUBJECTS:
+        console.print(f"{MIN_SUBJECTS} subjects are needed to compare with baselines, here are {num_subjects}")
     console.print(
-        "  faithful: area under the layer's Dice against random maps of the same grain, the scan's edges, and the\n"
-        "  prediction; better: the 95 % interval over subjects of the paired difference leaves 0 out.\n"
+        "  beats: by the area under the layer's Dice, of random maps of the same grain, the scan's edges, and the\n"
+        "  prediction, those where the 95 % interval over subjects of the paired difference lies above 0.\n"
         "  sanity: rank correlation with the map after the last step; passes below 0.5 and having fallen by 0.3.\n"
         f"  stable: rank correlation with the map after {', '.join(stability)}; at or above 0.7 in all.",
         style="dim",
     )
+
+
+def _beaten(verdict: Verdict) -> str:
+    """The baselines that a map is more faithful than."""
+    if any(verdict.comparisons[name].outcome == "unknown" for name in BASELINES):
+        return "unknown"
+    beaten = [name for name in BASELINES if verdict.comparisons[name].outcome == "better"]
+    return "all three" if len(beaten) == len(BASELINES) else ", ".join(beaten) or "none"
 
 
 def _told(mean: Mean) -> str:
