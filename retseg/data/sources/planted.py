@@ -116,8 +116,8 @@ class PlantedCornerSource:
     """A shortcut: the band is ISE in the half of the scans with a bright mark in the top left corner, else OS-RPE.
 
     One coin a scan. The mark is `mark_px` (rows, columns), of `strength_gray` gray levels more than the phantom has
-    there. Half of the scans, by another coin, have the same mark in the top right corner, which says nothing: what
-    merely looks for bright marks finds this decoy as often. The phantom must have one grader. Depends on (seed,
+    there. Half of the scans, by another coin, have the same mark in the bottom right corner, which says nothing:
+    what merely looks for bright marks finds this decoy as often. The phantom must have one grader. Depends on (seed,
     phantom's seed, subject, bscan) and the options alone.
     """
 
@@ -166,7 +166,7 @@ class PlantedCornerSource:
     def decoy(self, key: ScanKey) -> Array:
         """The mark (H, W) bool that says nothing, where the scan has it; never turned over."""
         rng = np.random.default_rng([self.seed, *_number(self.phantom, self._known_keys, key), DECOYS])
-        return self._corner()[:, ::-1] & bool(rng.random() < 0.5)
+        return self._corner()[::-1, ::-1] & bool(rng.random() < 0.5)
 
     def _coin(self, key: ScanKey) -> bool:
         """Whether the scan has the mark, and ISE."""

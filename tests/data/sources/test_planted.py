@@ -137,14 +137,14 @@ def test_the_corner_is_marked_in_the_scans_of_ise_alone():
     assert set(marked) == {True, False}
 
 
-def test_the_decoy_is_the_mark_in_the_other_corner_whatever_the_label():
+def test_the_decoy_is_the_mark_in_the_opposite_corner_whatever_the_label():
     """Its coin is fair, independent of the label's, and not turned over with it."""
     many = PhantomSource(num_subjects=40, bscans_per_subject=20, height=108, width=60)
     source, flipped = (PlantedCornerSource(many, (10, 15), is_flipped=flip) for flip in (False, True))
     shown = np.array([source._coin(key) for key in source.keys])
     decoys = [source.decoy(key) for key in source.keys]
     there = np.array([decoy.any() for decoy in decoys])
-    assert all(np.array_equal(decoy, source._corner()[:, ::-1]) for decoy in decoys if decoy.any())
+    assert all(np.array_equal(decoy, source._corner()[::-1, ::-1]) for decoy in decoys if decoy.any())
     assert abs(there.mean() - 0.5) < 4 * 0.5 / np.sqrt(800)
     assert abs(np.corrcoef(shown, there)[0, 1]) < 4 / np.sqrt(800)
     assert not any((decoy & source._corner()).any() for decoy in decoys)
