@@ -158,6 +158,6 @@ def _verdict_caption(found: Sequence[MapVerdict], who: str) -> str:
     return (
         f"Faithful: in how many of {', '.join(tests)} the map keeps or destroys its layer's Dice better than random "
         f"maps of its grain, the scan's edges and the prediction, each by 95 % interval over subjects. Sanity: how "
-        f"many of {', '.join(found[0].sanity)} change the map. Repeats: share of maps that say no more than the "
+        f"many of the tests ({', '.join(found[0].sanity)}) it passes. Repeats: share of maps that say no more than the "
         f"prediction (below 10 % speaks for the map, 50 % and more against). {who}"
     )
