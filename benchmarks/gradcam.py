@@ -1,14 +1,15 @@
 """How dear is Grad-CAM of all 8 classes? Against a bare forward pass, its arithmetic floor and pytorch-grad-cam.
 
-Run `python -m benchmarks.gradcam [--width 64] [--size 256] [--rounds 8]`; on 2 free cores about 3 minutes at width 64,
-half a minute at width 16 (`--width 16`), of which memory takes a quarter.
+Run `python -m benchmarks.gradcam [--width 64] [--size 256] [--rounds 8]`; one core is busy for about 5 minutes
+at width 64 and for 1 at width 16 (`--width 16`); less on more cores.
 
-Time. The contenders take turns in every round, and the ratios are medians over rounds of ratios within a round, so that
-a busy machine disturbs them alike; the first round warms up.
+Time. The contenders take turns in every round, back and forth, and the ratios are medians over rounds of ratios within
+a round, so that a busy machine disturbs them alike; the first round warms up.
 - 2 layers: the softmax and the last decoder layer (conv2d_20, conv2d_19). 7 layers: these, the second convolution of
   every decoder block, and the bottleneck (conv2d_17, 15, 13, 11, 9).
 - Floor: a forward pass, recording a graph from the bottleneck on, and for each class one backward pass from the sum of
-  its probability to the bottleneck, with all parameters frozen; no maps at all.
+  its probability to the bottleneck, with all parameters frozen; no maps at all. retseg can go below it, because it
+  leaves out what the floor's backward passes compute for skip connections that nobody asks about.
 - pytorch-grad-cam computes one map a call, always from a whole forward and a whole backward pass: a round has one call,
   of another class and layer each, counted 16 and 56 times.
 
@@ -73,15 +74,16 @@ def measure(width: int = 64, size: int = 256, rounds: int = 8, upsample: Upsampl
 
     contenders: dict[str, Callable[[int], object]] = {
         FORWARD: forward,
-        FLOOR: lambda turn: _floor(net, image),
         OURS: lambda turn: explain(net, image, LAST_LAYERS),
+        FLOOR: lambda turn: _floor(net, image),
         OURS_DEEP: lambda turn: explain(net, image, LAYERS),
         OURS_ALL: lambda turn: explain(net, image, LAYERS, METHODS),
         THEIRS: lambda turn: _theirs(with_softmax, image, modules[turn % len(modules)], turn % NUM_CLASSES),
     }
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds + 1):
-        for name, run in contenders.items():
+        # Back and forth, so that nobody always follows the same neighbour.
+        for name, run in list(contenders.items())[:: 1 if turn % 2 else -1]:
             started = perf_counter()
             run(turn)
             seconds[name].append(perf_counter() - started)
@@ -106,7 +108,7 @@ def promised(rows: list[Row]) -> list[tuple[str, float, float, bool]]:
 
 
 def _floor(net: nn.Module, image: Tensor) -> None:
-    """The arithmetic that nobody can do without who differentiates class by class; leaves the parameters as found."""
+    """What plain autograd needs that goes back class by class, with frozen parameters, thawed afterwards."""
     leaves: list[Tensor] = []
 
     def start(module: nn.Module, inputs: object, output: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def explain(
     layers: module paths, aliases of the network, or "softmax". methods: of `retseg.explain.methods.METHODS`.
     One forward pass; what runs before the first of the layers runs without a graph. A layer that feeds a 1x1 head, and
     the softmax, need no backward pass; for the others there is one a class, down to the deepest of them, without
-    gradients of parameters.
+    gradients of parameters or of skip connections that lead to none of them.
     chunk: at most so many scans go through the network at once; None: all. It bounds the memory: of one chunk there
     are held the features from the first layer on and the gradients of one class at the layers asked for, and of all
     scans the maps and weights alone.
