@@ -117,7 +117,9 @@ class PlantedCornerSource:
 
     One coin a scan. The mark is `mark_px` (rows, columns), of `strength_gray` gray levels more than the phantom has
     there. Half of the scans, by another coin, have the same mark in the bottom right corner, which says nothing:
-    what merely looks for bright marks finds this decoy as often. The phantom must have one grader. Depends on (seed,
+    it keeps the network from asking for any mark at all. Against the darker vitreous the mark that counts has the
+    sharper edges, so a map of the image's edges still prefers it.
+    The phantom must have one grader. Depends on (seed,
     phantom's seed, subject, bscan) and the options alone.
     """
 
