@@ -48,8 +48,9 @@ class SweepSummary(Callback):
 
 def _print(rows: list[dict[str, Any]], names: list[str], path: Path) -> None:
     """The jobs as a table: what differs between them, and their scores; what is the same for all stands in the CSV."""
-    from rich.console import Console
     from rich.table import Table
+
+    from retseg.commands.evaluation_report import report_console
 
     table = Table(title=f"{len(rows)} jobs, validation scores at the best epoch of each ({path})", title_justify="left")
     told = [name for name in names if len(rows) == 1 or len({str(row.get(name, "")) for row in rows}) > 1]
@@ -58,7 +59,7 @@ def _print(rows: list[dict[str, Any]], names: list[str], path: Path) -> None:
     for row in rows:
         cells = (row.get(name, "") for name in told)
         table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells))
-    console = Console(soft_wrap=True)
+    console = report_console()
     console.print(table)
     if len(stamps := {row["split"] for row in rows}) == 1:
         console.print(f"all: {stamps.pop()}")
