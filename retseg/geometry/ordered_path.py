@@ -1,0 +1,118 @@
+"""The best surfaces that keep their order, found exactly in every column, and improved together across columns.
+
+N scans, S surfaces top to bottom, W columns, R = H + 1 rows at which a surface can lie (0..H: edges of H pixels).
+Gains (N, S, W, R), float64: what a surface at that row adds to the score. Rows lie last because running maxima are ten
+times as fast along memory. Which of several equally good solutions is returned is not said, but it is always the same.
+
+The score of rows s: the sum of gains[k, x, s[k, x]] over surfaces k and columns x, less, between neighbouring columns,
+smoothness * |s[k, x + 1] - s[k, x]|; s[k, x] <= s[k + 1, x] everywhere.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from retseg.bscan import Array
+
+# A sweep that adds no more than this to a score has converged.
+LEAST_RISE = 1e-6
+
+
+def best_ordered_rows(gains: Tensor) -> Tensor:
+    """Rows (N, S, W) int64 of the highest score without smoothness: the exact optimum of every column, in O(S R).
+
+    Dynamic programming over surfaces: the best that surfaces 0..k can have with surface k at row r is its own gain
+    there plus the best that 0..k-1 can have at any row up to r, a running maximum.
+    """
+    best, sources = gains[:, 0], []
+    for surface in range(1, gains.shape[1]):
+        highest, source = best.cummax(dim=-1)
+        sources.append(source)
+        best = highest + gains[:, surface]
+    rows = [best.argmax(dim=-1)]
+    for source in reversed(sources):
+        rows.append(source.gather(-1, rows[-1].unsqueeze(-1)).squeeze(-1))
+    return torch.stack(rows[::-1], dim=1)
+
+
+def smooth_ordered_rows(gains: Tensor, smoothness: float, num_sweeps: int = 8) -> Tensor:
+    """Rows (N, S, W) int64 of a high score with smoothness (score units a row of step): a local optimum.
+
+    It starts from `best_ordered_rows` and improves one block while the rest stays: every second surface, each exact
+    along all columns given its two neighbours (Viterbi, with distance transforms: O(W R) a surface), then the others;
+    every second column, each exact over all its surfaces given the two columns beside it, then the others. So the
+    score never falls, order always holds, and in the end no change of a single surface or column is better; changes
+    of several at once may be. With one column or no smoothness it is the exact optimum. (The exact optimum otherwise
+    is a minimum cut, Ishikawa 2003, doi 10.1109/TPAMI.2003.1233908; Li et al. 2006, doi 10.1109/TPAMI.2006.19.)
+    A scan that stops improving is left as it is, so that its result does not hang on the scans beside it.
+    """
+    rows = best_ordered_rows(gains)
+    if smoothness == 0 or gains.shape[2] == 1:
+        return rows
+    score = ordered_score(gains, rows, smoothness)
+    for _ in range(num_sweeps):
+        changed = rows.clone()
+        for first in range(min(2, gains.shape[1])):
+            _improve_surfaces(gains, changed, smoothness, first)
+        for first in (0, 1):
+            _improve_columns(gains, changed, smoothness, first)
+        new_score = ordered_score(gains, changed, smoothness)
+        is_better = new_score > score + LEAST_RISE
+        if not is_better.any():
+            break
+        rows = torch.where(is_better[:, None, None], changed, rows)
+        score = torch.where(is_better, new_score, score)
+    return rows
+
+
+def ordered_score(gains: Tensor, rows: Tensor, smoothness: float) -> Tensor:
+    """Score (N,) of rows (N, S, W), as the head of this file defines it."""
+    gained = gains.gather(-1, rows.unsqueeze(-1)).sum(dim=(1, 2, 3))
+    steps = rows.diff(dim=-1).abs().sum(dim=(1, 2))
+    return gained - smoothness * steps
+
+
+def _improve_surfaces(gains: Tensor, rows: Tensor, smoothness: float, first: int) -> None:
+    """Set surfaces first, first + 2, ... of rows (N, S, W) to their optimum given the others, in place."""
+    num_scans, num_surfaces, num_columns, num_rows = gains.shape
+    top = torch.nn.functional.pad(rows, (0, 0, 1, 0), value=0)[:, first:num_surfaces:2, :, None]
+    bottom = torch.nn.functional.pad(rows, (0, 0, 0, 1), value=num_rows - 1)[:, first + 1 :: 2, :, None]
+    row = torch.arange(num_rows, device=gains.device)
+    allowed = gains[:, first::2].masked_fill((row < top) | (row > bottom), -torch.inf)
+    paths = allowed.permute(2, 0, 1, 3).reshape(num_columns, -1, num_rows)
+    found = torch.from_numpy(best_path(paths.cpu().numpy(), smoothness)).to(rows)
+    rows[:, first::2] = found.reshape(num_columns, num_scans, -1).permute(1, 2, 0)
+
+
+def best_path(gains: Array, smoothness: float) -> Array:
+    """Rows (W, K) int64 of the highest score of each of K single surfaces across W columns, exact; gains (W, K, R).
+
+    Viterbi. What a column may come from is the maximum over rows q of best[q] - smoothness * |r - q|: one running
+    maximum from above and one from below (Felzenszwalb and Huttenlocher 2012, doi 10.4086/toc.2012.v008a019).
+    """
+    num_columns, _, num_rows = gains.shape
+    row = np.arange(num_rows)
+    ramp = smoothness * row
+    best = gains.copy()
+    for column in range(1, num_columns):
+        before = best[column - 1]
+        from_above = np.maximum.accumulate(before + ramp, axis=1) - ramp
+        from_below = np.maximum.accumulate((before - ramp)[:, ::-1], axis=1)[:, ::-1] + ramp
+        best[column] += np.maximum(from_above, from_below)
+    rows = np.empty(best.shape[:2], np.int64)
+    rows[-1] = best[-1].argmax(axis=1)
+    for column in range(num_columns - 2, -1, -1):
+        away = np.abs(row - rows[column + 1][:, None])
+        rows[column] = (best[column] - smoothness * away).argmax(axis=1)
+    return rows
+
+
+def _improve_columns(gains: Tensor, rows: Tensor, smoothness: float, first: int) -> None:
+    """Set columns first, first + 2, ... of rows (N, S, W) to their optimum given the others, in place."""
+    row = torch.arange(gains.shape[-1], device=gains.device)
+    own = gains[:, :, first::2].clone()
+    left, right = rows[:, :, 1 - first : -1 : 2], rows[:, :, first + 1 :: 2]
+    # The first of these columns may have no left neighbour, the last one no right neighbour.
+    own[:, :, own.shape[2] - left.shape[-1] :] -= smoothness * (row - left.unsqueeze(-1)).abs()
+    own[:, :, : right.shape[-1]] -= smoothness * (row - right.unsqueeze(-1)).abs()
+    rows[:, :, first::2] = best_ordered_rows(own)
