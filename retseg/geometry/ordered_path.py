@@ -38,7 +38,8 @@ def best_ordered_rows(gains: Tensor) -> Tensor:
 def smooth_ordered_rows(gains: Tensor, smoothness: float, num_sweeps: int = 8) -> Tensor:
     """Rows (N, S, W) int64 of a high score with smoothness (score units a row of step): a local optimum.
 
-    It starts from `best_ordered_rows` and improves one block while the rest stays: every second surface, each exact
+    It starts from the better of two, `best_ordered_rows` and each surface's own best path (`_paths_on_their_own`), and
+    improves one block while the rest stays: every second surface, each exact
     along all columns given its two neighbours (Viterbi, with distance transforms: O(W R) a surface), then the others;
     every second column, each exact over all its surfaces given the two columns beside it, then the others. So the
     score never falls, order always holds, and in the end no change of a single surface or column is better; changes
@@ -49,7 +50,10 @@ def smooth_ordered_rows(gains: Tensor, smoothness: float, num_sweeps: int = 8) -
     rows = best_ordered_rows(gains)
     if smoothness == 0 or gains.shape[2] == 1:
         return rows
-    score = ordered_score(gains, rows, smoothness)
+    paths = _paths_on_their_own(gains, smoothness)
+    score, path_score = ordered_score(gains, rows, smoothness), ordered_score(gains, paths, smoothness)
+    rows = torch.where((path_score > score)[:, None, None], paths, rows)
+    score = torch.maximum(score, path_score)
     for _ in range(num_sweeps):
         changed = rows.clone()
         for first in range(min(2, gains.shape[1])):
@@ -70,6 +74,24 @@ def ordered_score(gains: Tensor, rows: Tensor, smoothness: float) -> Tensor:
     gained = gains.gather(-1, rows.unsqueeze(-1)).sum(dim=(1, 2, 3))
     steps = rows.diff(dim=-1).abs().sum(dim=(1, 2))
     return gained - smoothness * steps
+
+
+def _paths_on_their_own(gains: Tensor, smoothness: float) -> Tensor:
+    """Rows (N, S, W) int64, ordered: every surface's best path across columns by itself, then sorted in each column.
+
+    A surface's gain at a row is here the best that its whole column can have with the surface there (max-marginals),
+    so that layers without thickness move along. Sorting gives order and never lengthens the steps.
+    """
+    num_scans, num_surfaces, num_columns, num_rows = gains.shape
+    from_above, from_below = [gains[:, 0]], [gains[:, -1]]
+    for surface in range(1, num_surfaces):
+        from_above.append(gains[:, surface] + from_above[-1].cummax(dim=-1).values)
+        highest = from_below[-1].flip(-1).cummax(dim=-1).values.flip(-1)
+        from_below.append(gains[:, num_surfaces - 1 - surface] + highest)
+    best = torch.stack(from_above, dim=1) + torch.stack(from_below[::-1], dim=1) - gains
+    found = best_path(best.permute(2, 0, 1, 3).reshape(num_columns, -1, num_rows).cpu().numpy(), smoothness)
+    rows = torch.from_numpy(found).to(gains.device).reshape(num_columns, num_scans, num_surfaces)
+    return rows.permute(1, 2, 0).sort(dim=1).values
 
 
 def _improve_surfaces(gains: Tensor, rows: Tensor, smoothness: float, first: int) -> None:

@@ -207,17 +207,30 @@ def test_columns_without_retina_and_with_nan_have_no_surfaces(name):
     assert rows[:, 0].tolist() == [1, 2, *[3] * 6]
 
 
-def test_smoothness_removes_a_spike_and_passes_through_columns_without_retina():
+def test_smoothness_removes_a_spike_also_beside_columns_without_surfaces():
     mask = np.zeros((12, 7), int)
     mask[5:8] = 1
-    mask[:, 3] = 0
     probabilities = one_hot(mask)
-    probabilities[0, :2, 1, 5] = 0.5 + torch.tensor([-0.01, 0.01])
-    rows = likeliest_surfaces(probabilities, smoothness=1.0, is_subpixel=False)[0]
-    assert rows[:, 3].isnan().all()
-    kept = [0, 1, 2, 4, 5, 6]
-    assert rows[0, kept].tolist() == [5.0] * 6
-    assert (rows[1:, kept] == 8).all()
+    probabilities[0, :2, 2:5, 5] = torch.tensor([0.4, 0.6])[:, None]
+    probabilities[0, 6, 3, 6] = torch.nan
+    rough = likeliest_surfaces(probabilities, is_subpixel=False)[0]
+    smooth = likeliest_surfaces(probabilities, smoothness=1.0, is_subpixel=False)[0]
+    assert rough[0, :6].tolist() == [5, 5, 5, 5, 5, 2]
+    assert smooth[0, :6].tolist() == [5] * 6
+    assert (smooth[1:, :6] == 8).all()
+    assert smooth[:, 6].isnan().all()
+
+
+def test_columns_without_retina_do_not_pull_at_their_neighbours():
+    # Column 0 is surely empty, column 1 a little likelier to be, the others are surely not.
+    mask = np.zeros((12, 5), int)
+    mask[5:8, 1:] = 1
+    probabilities = one_hot(mask)
+    probabilities[0, :2, 5:8, 1] = torch.tensor([[0.6, 0.4, 0.6], [0.4, 0.6, 0.4]])
+    rows = likeliest_surfaces(probabilities, smoothness=10.0, is_subpixel=False)[0]
+    assert rows[:, 0].isnan().all()
+    assert rows[0, 1:].tolist() == [5] * 4
+    assert (rows[1:, 1:] == 8).all()
 
 
 @pytest.mark.parametrize("smoothness", [-0.1, float("nan"), float("inf")])

@@ -114,20 +114,39 @@ def test_no_change_of_one_surface_or_one_column_is_better_in_the_end(seed, smoot
     assert scores.max() <= ordered_score(gains, rows, smoothness)[0] + 1e-5
 
 
-@pytest.mark.parametrize(("noise", "least_best"), [(0.0, 50), (0.5, 45), (2.0, 40)])
-def test_it_is_mostly_the_best_of_all(noise, least_best):
-    # Gains that are concave in the row but for noise; of 50 it finds the best of all in 50, 48 and 47.
-    num_best, improved, missed = 0, 0.0, 0.0
+def class_gains(seed, num_surfaces, num_columns, num_rows, noise):
+    """Gains (1, S, W, R) of class probabilities: noisy logits about classes in depth order, some of them absent."""
+    rng = np.random.default_rng(seed)
+    true = np.sort(rng.integers(0, num_rows, num_surfaces))[:, None] + rng.normal(0, 0.5, num_columns).cumsum()
+    depth = (np.arange(num_rows - 1)[:, None] + 0.5 >= true[:, None]).sum(axis=0) % num_surfaces
+    is_class = depth == np.arange(num_surfaces)[:, None, None]
+    logits = torch.from_numpy(3.0 * is_class + noise * rng.normal(size=is_class.shape))
+    logs = logits.log_softmax(dim=0)[None].transpose(2, 3)
+    return torch.nn.functional.pad((logs - logs.roll(-1, dims=1)).cumsum(dim=-1), (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("make_gains", "noise", "num_best", "least_share"),
+    [
+        (peaked_gains, 0.0, 50, 1.0),
+        (peaked_gains, 0.5, 50, 1.0),
+        (peaked_gains, 2.0, 47, 0.98),
+        (class_gains, 1.0, 47, 0.81),
+        (class_gains, 2.0, 45, 0.95),
+    ],
+)
+def test_it_is_mostly_the_best_of_all(make_gains, noise, num_best, least_share):
+    # How many of 50 (as measured), and what share of the possible rise over single columns is reached in all.
+    best, start, found = [], [], []
     for seed in range(50):
-        gains = peaked_gains(seed, 3, 8, 7, noise)
-        best = best_score_of_all(gains[0].numpy(), 0.5)
-        start = float(ordered_score(gains, best_ordered_rows(gains), 0.5))
-        found = float(ordered_score(gains, smooth_ordered_rows(gains, 0.5), 0.5))
-        assert found <= best + 1e-9
-        num_best += found >= best - 1e-6
-        improved, missed = improved + found - start, missed + best - found
-    assert num_best >= least_best
-    assert missed <= 0.03 * improved
+        gains = make_gains(seed, 3, 8, 7, noise)
+        best.append(best_score_of_all(gains[0].numpy(), 0.5))
+        start.append(float(ordered_score(gains, best_ordered_rows(gains), 0.5)))
+        found.append(float(ordered_score(gains, smooth_ordered_rows(gains, 0.5), 0.5)))
+    missed = np.subtract(best, found)
+    assert missed.min() >= -1e-9
+    assert (missed < 1e-6).sum() >= num_best
+    assert 1 - missed.sum() / np.subtract(best, start).sum() >= least_share - 1e-9
 
 
 def test_smoothness_straightens_a_spike_of_all_surfaces_at_once():
@@ -143,7 +162,7 @@ def test_smoothness_straightens_a_spike_of_all_surfaces_at_once():
 
 
 def test_a_scan_does_not_hang_on_those_beside_it():
-    gains = random_gains(5, 6, 3, 9, 7)
-    together = smooth_ordered_rows(gains, 0.8)
-    alone = [smooth_ordered_rows(gains[scan : scan + 1], 0.8)[0] for scan in range(6)]
+    gains = random_gains(5, 40, 3, 9, 7).round()  # with ties, among which another sweep could wander
+    together = smooth_ordered_rows(gains, 1.0)
+    alone = [smooth_ordered_rows(gains[scan : scan + 1], 1.0)[0] for scan in range(40)]
     assert torch.equal(together, torch.stack(alone))
