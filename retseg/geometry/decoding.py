@@ -77,8 +77,8 @@ def likeliest_surfaces(probabilities: Tensor, smoothness: float = 0.0, is_subpix
     dynamic programming. On a mask that is out of order it is the ordered mask with the fewest changed pixels.
 
     smoothness: nats that a step of one row between neighbouring columns costs, for each surface. The result is then
-    a local optimum (see `ordered_path.smooth_ordered_rows`), whose likelihood less its steps never is below that of
-    the columns' own optima; columns without retina only pass steps on. InputError where it is not 0 or more.
+    improved, not exact (see `ordered_path.smooth_ordered_rows`): its log likelihood less its steps is never below that
+    of the columns' own optima; columns without retina only pass steps on. InputError where it is not 0 or more.
 
     is_subpixel: move each surface from the pixel edge to where the log ratio of the classes above and below it,
     linear between the two pixels' centres, is zero: half a pixel at most, not at all where a mask is certain, at the

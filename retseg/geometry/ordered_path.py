@@ -35,17 +35,17 @@ def best_ordered_rows(gains: Tensor) -> Tensor:
     return torch.stack(rows[::-1], dim=1)
 
 
-def smooth_ordered_rows(gains: Tensor, smoothness: float, num_sweeps: int = 8) -> Tensor:
-    """Rows (N, S, W) int64 of a high score with smoothness (score units a row of step): a local optimum.
+def smooth_ordered_rows(gains: Tensor, smoothness: float, num_sweeps: int = 1) -> Tensor:
+    """Rows (N, S, W) int64 of a high score with smoothness (score units a row of step), not always the highest.
 
-    It starts from the better of two, `best_ordered_rows` and each surface's own best path (`_paths_on_their_own`), and
-    improves one block while the rest stays: every second surface, each exact
-    along all columns given its two neighbours (Viterbi, with distance transforms: O(W R) a surface), then the others;
-    every second column, each exact over all its surfaces given the two columns beside it, then the others. So the
-    score never falls, order always holds, and in the end no change of a single surface or column is better; changes
-    of several at once may be. With one column or no smoothness it is the exact optimum. (The exact optimum otherwise
-    is a minimum cut, Ishikawa 2003, doi 10.1109/TPAMI.2003.1233908; Li et al. 2006, doi 10.1109/TPAMI.2006.19.)
-    A scan that stops improving is left as it is, so that its result does not hang on the scans beside it.
+    It starts from the better of two, `best_ordered_rows` and each surface's own best path (`_paths_on_their_own`). A
+    sweep improves one block while the rest stays: every second surface, each exact along all columns given its two
+    neighbours (Viterbi, with distance transforms: O(W R) a surface), then the others; every second column, each exact
+    over all its surfaces given the two columns beside it, then the others. So the score never falls, order always
+    holds, and once a sweep changes nothing no other single surface or column would be better; changes of several at
+    once may be. (The exact optimum is a minimum cut: Ishikawa 2003, doi 10.1109/TPAMI.2003.1233908; Li et al. 2006,
+    doi 10.1109/TPAMI.2006.19.) With one column, one surface or no smoothness it is the exact optimum.
+    A scan that a sweep does not improve is left as it is, so that its result does not hang on the scans beside it.
     """
     rows = best_ordered_rows(gains)
     if smoothness == 0 or gains.shape[2] == 1:

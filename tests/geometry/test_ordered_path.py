@@ -142,7 +142,7 @@ def test_it_is_mostly_the_best_of_all(make_gains, noise, num_best, least_share):
         gains = make_gains(seed, 3, 8, 7, noise)
         best.append(best_score_of_all(gains[0].numpy(), 0.5))
         start.append(float(ordered_score(gains, best_ordered_rows(gains), 0.5)))
-        found.append(float(ordered_score(gains, smooth_ordered_rows(gains, 0.5), 0.5)))
+        found.append(float(ordered_score(gains, smooth_ordered_rows(gains, 0.5, num_sweeps=8), 0.5)))
     missed = np.subtract(best, found)
     assert missed.min() >= -1e-9
     assert (missed < 1e-6).sum() >= num_best
@@ -163,6 +163,6 @@ def test_smoothness_straightens_a_spike_of_all_surfaces_at_once():
 
 def test_a_scan_does_not_hang_on_those_beside_it():
     gains = random_gains(5, 40, 3, 9, 7).round()  # with ties, among which another sweep could wander
-    together = smooth_ordered_rows(gains, 1.0)
-    alone = [smooth_ordered_rows(gains[scan : scan + 1], 1.0)[0] for scan in range(40)]
+    together = smooth_ordered_rows(gains, 1.0, num_sweeps=8)
+    alone = [smooth_ordered_rows(gains[scan : scan + 1], 1.0, num_sweeps=8)[0] for scan in range(40)]
     assert torch.equal(together, torch.stack(alone))
