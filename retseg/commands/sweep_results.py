@@ -34,42 +34,30 @@ class SweepResult(Callback):
 
     errors: ClassVar[list[Exception]] = []
 
+    def __init__(self, make: Callable[[Path], None]) -> None:
+        self._make = make
+
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Make it, or keep the error."""
         try:
-            self.make(Path(config.hydra.sweep.dir))
+            self._make(Path(config.hydra.sweep.dir))
         except Exception as error:
             SweepResult.errors.append(error)
 
-    def make(self, folder: Path) -> None:
-        """Read the jobs in a folder, and write there."""
-        raise NotImplementedError
 
-
-class PooledFolds(SweepResult):
+def pooled_folds() -> SweepResult:
     """One evaluation of all folds together, by subject, in <sweep folder>/evaluation."""
-
-    def make(self, folder: Path) -> None:
-        """Pool the folds' predictions and score them as one set."""
-        from retseg.commands.evaluate import pool_evaluations
-
-        pool_evaluations(evaluated_jobs(folder), folder / "evaluation")
+    return SweepResult(write_pooled)
 
 
-class LeakageTable(SweepResult):
+def leakage_table() -> SweepResult:
     """leakage.csv and leakage.png, random images against subjects apart."""
-
-    def make(self, folder: Path) -> None:
-        """Compare the two kinds of split by subject."""
-        write_leakage(folder)
+    return SweepResult(write_leakage)
 
 
-class AblationTable(SweepResult):
+def ablation_table() -> SweepResult:
     """ablation.csv and ablation.png, every variant against the baseline."""
-
-    def make(self, folder: Path) -> None:
-        """Compare the variants by subject."""
-        write_ablation(folder)
+    return SweepResult(write_ablation)
 
 
 def evaluated_jobs(folder: Path) -> list[Path]:
@@ -82,6 +70,13 @@ def evaluated_jobs(folder: Path) -> list[Path]:
     for job in jobs:
         ensure_evaluated(job)
     return jobs
+
+
+def write_pooled(folder: Path) -> None:
+    """The folds' predictions, scored as one set."""
+    from retseg.commands.evaluate import pool_evaluations
+
+    pool_evaluations(evaluated_jobs(folder), folder / "evaluation")
 
 
 def write_leakage(folder: Path) -> None:
