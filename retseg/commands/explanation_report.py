@@ -17,6 +17,7 @@ NOTES = (
     "repeats: maps that say no more than the prediction, by overlap or rank correlation; above every map in maps.csv.",
     "heat in the layer, in the two next to it, and elsewhere, by the labels (without labels: by the prediction).",
     "context: share of the heat outside the layer as it is predicted. distance: mean, along the A-scan, of the heat.",
+    "peak: share of the maps whose hottest pixel lies in the layer (pointing game).",
 )
 
 
@@ -32,7 +33,7 @@ def print_explanation(scans: ExplainedScans, summaries: Sequence[MapSummary], sc
         box=box.SIMPLE_HEAD,
     )
     for name, right in (("method", 0), ("layer", 0), ("repeats", 1), ("overlap", 1), ("in layer", 1), ("next", 1),
-                        ("elsewhere", 1), ("context", 1), ("distance", 1)):  # fmt: skip
+                        ("elsewhere", 1), ("context", 1), ("distance", 1), ("peak", 1)):  # fmt: skip
         table.add_column(name, justify="right" if right else "left", no_wrap=True)
     for one in summaries:
         means = one.means
@@ -49,6 +50,7 @@ def print_explanation(scans: ExplainedScans, summaries: Sequence[MapSummary], sc
             f"{means['elsewhere'].value:.2f}",
             f"{means['context'].value:.2f}",
             f"{distance:.0f} {one.unit}",
+            f"{means['pointing'].value:.2f}",
         )
     console.print(table)
     for identity in dict.fromkeys(one.identity for one in summaries if one.identity):
