@@ -11,6 +11,7 @@ from scipy.ndimage import uniform_filter1d
 
 from retseg.bscan import BScan
 from retseg.errors import InputError
+from retseg.geometry.decoding import rows_on_grid
 
 Array = npt.NDArray[Any]
 
@@ -49,7 +50,7 @@ def resize(scan: BScan, height: int, width: int) -> BScan:
     return replace(
         scan,
         image=_interpolate(scan.image.astype(np.float32), (height, width), "bilinear"),
-        surface_rows=None if scan.surface_rows is None else _resize_rows(scan.surface_rows, old, (height, width)),
+        surface_rows=None if scan.surface_rows is None else rows_on_grid(scan.surface_rows, old, (height, width)),
         mask=None if scan.mask is None else resize_mask(scan.mask, height, width),
         fluid=None if scan.fluid is None else resize_mask(scan.fluid, height, width),
         spacing=scan.spacing.resized(old, (height, width)),
@@ -66,19 +67,6 @@ def _interpolate(plane: Array, shape: tuple[int, int], mode: str) -> Array:
     corners = False if mode == "bilinear" else None
     resized: Array = F.interpolate(tensor, size=shape, mode=mode, align_corners=corners)[0, 0].numpy()
     return resized.astype(plane.dtype)
-
-
-def _resize_rows(surface_rows: Array, old: tuple[int, int], new: tuple[int, int]) -> Array:
-    columns = (np.arange(new[1]) + 0.5) * old[1] / new[1] - 0.5
-    columns = np.clip(columns, 0, old[1] - 1)
-    left = np.floor(columns).astype(int)
-    right = np.minimum(left + 1, old[1] - 1)
-    share = (columns - left).astype(np.float32)
-    # A weight of exactly 0 must not let a nan through.
-    from_left = np.where(share < 1, (1 - share) * surface_rows[:, left], 0)
-    from_right = np.where(share > 0, share * surface_rows[:, right], 0)
-    rows = (from_left + from_right) * new[0] / old[0]
-    return rows.astype(np.float32)
 
 
 class Crop(Protocol):
