@@ -26,6 +26,7 @@ GAP_IN_SPACINGS = 1.5
 class ScanGrid:
     """Where the A-scans of a volume lie: x_um (W,), evenly spaced, and y_um (B,), strictly increasing.
 
+    numbers: 0-based numbers (B,) of the B-scans in their volume.
     bscan_distance_um: of neighbouring B-scans of the volume, those that are missing included.
     max_gap_um: B-scans farther apart than this have a gap between them; nothing is interpolated across it.
     lateral_source, bscan_source: who gave the size of a column and the distance of B-scans.
@@ -34,6 +35,7 @@ class ScanGrid:
 
     x_um: Array
     y_um: Array
+    numbers: tuple[int, ...]
     bscan_distance_um: float
     max_gap_um: float
     lateral_source: str
@@ -46,6 +48,7 @@ class ScanGrid:
         assert len(self.x_um) >= 2, self.x_um
         assert len(self.y_um) >= 2, self.y_um
         assert (np.diff(self.y_um) > 0).all(), self.y_um
+        assert len(self.numbers) == len(self.y_um), self.numbers
 
     @property
     def lateral_um(self) -> float:
@@ -78,6 +81,21 @@ class ScanGrid:
     def superior_sign(self) -> int:
         """What y is multiplied with to point upwards; of an unknown order the first B-scan is drawn on top (-1)."""
         return 1 if self.first_bscan == "inferior" else -1
+
+    def place_um(self, column: float, bscan: float) -> tuple[float, float]:
+        """(x, y) of a 0-based column and number of a B-scan."""
+        from_first = bscan - self.numbers[0]
+        return (
+            float(self.x_um[0] + column * self.lateral_um),
+            float(self.y_um[0] + from_first * self.bscan_distance_um),
+        )
+
+    def scan_place(self, x_um: float, y_um: float) -> tuple[float, float]:
+        """0-based column and number of the B-scan, both with fractions, of a place: the inverse of `place_um`."""
+        return (
+            float((x_um - self.x_um[0]) / self.lateral_um),
+            float(self.numbers[0] + (y_um - self.y_um[0]) / self.bscan_distance_um),
+        )
 
     @property
     def provenance(self) -> str:
@@ -128,6 +146,7 @@ def place_bscans(
     return ScanGrid(
         x_um=(np.arange(num_columns) - (num_columns - 1) / 2) * spacing.lateral_um,
         y_um=(np.asarray(numbers) - middle) * distance.um,
+        numbers=tuple(int(number) for number in numbers),
         bscan_distance_um=distance.um,
         max_gap_um=max_gap_um,
         lateral_source=spacing.source,

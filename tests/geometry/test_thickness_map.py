@@ -32,6 +32,13 @@ def test_a_missing_bscan_keeps_the_places_of_the_others():
     assert drawn(np.zeros((2, 4)), [0, 1], num_bscans=5).grid.y_um.tolist() == [-200, -100]
 
 
+def test_from_column_and_bscan_to_the_place_and_back():
+    grid = drawn(np.zeros((2, 4)), [3, 5]).grid
+    assert grid.place_um(1.5, 4) == (0, 0)
+    assert grid.place_um(0, 5.5) == (-15, 150)
+    assert grid.scan_place(*grid.place_um(2.25, 3.5)) == (2.25, 3.5)
+
+
 def test_linear_between_bscans_and_columns():
     volume = drawn([[0, 10], [100, 130]])
     assert sample_map(volume, np.array([-5, 0, 5]), np.array([-50, 0, 50.0]))[0].tolist() == [
