@@ -113,3 +113,10 @@ def test_the_foveae_of_the_phantom():
     print(f"fovea of the phantom: mean {np.mean(errors_um):.0f} um, largest {max(errors_um):.0f} um off")
     assert np.mean(errors_um) < 100
     assert max(errors_um) < 200
+
+
+def test_a_field_smaller_than_the_window_is_searched_all_the_same():
+    """Seven B-scans: 1.4 mm, where the window about a place has 2.4."""
+    fovea = find_fovea(drawn(pit(240, 260), numbers=range(13, 20)))
+    assert fovea.place_um == pytest.approx((240, 260), abs=60)
+    assert fovea.surrounded < 0.6
