@@ -15,7 +15,7 @@ from retseg.bscan import Array, Spacing
 from retseg.errors import InputError
 
 Unit = Literal["um", "px"]
-NO_SCALE = "unknown: pixels of the scan"
+NO_SCALE = "unknown, so pixels"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,194 @@
+"""Pictures of thickness: a map seen from the front with its ETDRS values, and the layers along one B-scan.
+
+L slabs, B B-scans, W columns (A-scans). Maps are drawn as a fundus is seen: nasal to the right in a right eye, superior
+on top. Where nobody said which eye or which end of the volume it is, the axes say "side A" and "end A".
+"""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from matplotlib.patheffects import withStroke
+
+from retseg.anatomy import LAYERS
+from retseg.bscan import Spacing
+from retseg.geometry.etdrs import ETDRS, Ring, sector_thickness
+from retseg.geometry.fovea import Fovea
+from retseg.geometry.thickness import ThicknessProfile, mean_thickness
+from retseg.geometry.volume_map import ScanGrid, ThicknessMap, sample_map
+
+_WIDTH_IN = 7.6
+_PITCH_UM = 20.0
+_LITTLE_COVERED = 0.5
+_UNITS = {"um": "µm", "px": "px"}
+# White with a dark rim, to be read on any colour of the map.
+_RIM = [withStroke(linewidth=2.6, foreground="black")]
+_LINE: dict[str, Any] = {"color": "white", "linewidth": 1.1, "path_effects": _RIM}
+_WORD: dict[str, Any] = {"color": "white", "ha": "center", "va": "center", "fontsize": 9, "path_effects": _RIM}
+
+
+def thickness_en_face(
+    volume: ThicknessMap,
+    slab: str,
+    fovea: Fovea | None,
+    name: str,
+    rings: Sequence[Ring] = ETDRS,
+    limits: tuple[float, float] | None = None,
+) -> Figure:
+    """Map (B, W) of one slab in mm from the fovea, or from the middle without one, with circles and values around it.
+
+    limits: of the colours, in the map's unit; by default the 1st to 99th percentile. What is not known is grey; sectors
+    of which less than half is known have their value in brackets. InputError where the map has no places.
+    """
+    grid, chosen = volume.placed(), _only(volume, slab)
+    centre_um = (0.0, 0.0) if fovea is None else fovea.place_um
+    left, right, first, last = grid.extent_um
+    figure_height_in = 0.74 * _WIDTH_IN * (last - first) / (right - left) + 1.9
+    figure = Figure(figsize=(_WIDTH_IN, figure_height_in), layout="constrained")
+    axis = figure.subplots()
+    _draw_map(axis, chosen, centre_um, limits)
+    if fovea is not None:
+        _draw_sectors(axis, chosen, fovea, rings)
+    _name_sides(axis, grid, "middle of the field" if fovea is None else "fovea")
+    full_name = chosen.slabs[0].full_name
+    axis.set_title(f"{slab} of {name}" + ("" if full_name == slab else f"\n({full_name})"), loc="left", fontsize=11)
+    _say_below(figure, _what_it_is(chosen, fovea))
+    return figure
+
+
+def thickness_along(profile: ThicknessProfile, spacing: Spacing, name: str) -> Figure:
+    """Layers of one B-scan laid on Bruch's membrane, one upon the other; the line on top is the total retina.
+
+    A column with an unknown surface has a gap from there on upwards.
+    """
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    axis = figure.subplots()
+    layers = np.stack([profile.of(layer.name) for layer in LAYERS])
+    heights = np.concatenate([np.zeros((1, layers.shape[1])), layers[::-1].cumsum(axis=0)])
+    columns = np.arange(layers.shape[1])
+    across = columns if spacing.lateral_um is None else (columns - columns.mean()) * spacing.lateral_um / 1e3
+    unit = _UNITS[profile.unit]
+    means = dict(zip((slab.name for slab in profile.slabs), mean_thickness(profile)[0], strict=True))
+    for layer, low, high in zip(reversed(LAYERS), heights[:-1], heights[1:], strict=True):
+        label = f"{layer.name}  {_number(means[layer.name], unit)}"
+        axis.fill_between(across, low, high, color=f"#{bytes(layer.colour).hex()}", linewidth=0, label=label)
+    if "total retina" in means:
+        label = f"total retina  {_number(means['total retina'], unit)}"
+        axis.plot(across, profile.of("total retina"), color="black", linewidth=1.3, label=label)
+    axis.set(xlim=(across[0], across[-1]), ylabel=f"thickness ({unit})")
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("column (A-scan)" if spacing.lateral_um is None else "mm from the middle of the scan")
+    axis.spines[["top", "right"]].set_visible(False)
+    handles, labels = axis.get_legend_handles_labels()
+    axis.legend(
+        handles[::-1], labels[::-1], title="mean", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False,
+        fontsize=9,
+    )  # fmt: skip
+    axis.set_title(name, loc="left", fontsize=11)
+    _say_below(figure, [f"Scale in depth: {profile.scale_source}"], 120)
+    return figure
+
+
+def _only(volume: ThicknessMap, slab: str) -> ThicknessMap:
+    """The map of one slab."""
+    chosen = next(measured for measured in volume.slabs if measured.name == slab)
+    return ThicknessMap((chosen,), volume.of(slab)[None], volume.unit, volume.scale_source, volume.grid)
+
+
+def _draw_map(
+    axis: Axes, chosen: ThicknessMap, centre_um: tuple[float, float], limits: tuple[float, float] | None
+) -> None:
+    """Colours of a map of one slab with their bar; axes in mm from the centre, upwards as the eye is."""
+    grid = chosen.placed()
+    left, right, first, last = grid.extent_um
+    x_um, y_um = (np.arange(low + _PITCH_UM / 2, high, _PITCH_UM) for low, high in ((left, right), (first, last)))
+    values = sample_map(chosen, x_um, y_um)[0]
+    known = values[np.isfinite(values)]
+    if limits is None:
+        limits = tuple(np.percentile(known, (1, 99))) if known.size else (0.0, 1.0)
+    across_mm = [(edge - centre_um[0]) / 1e3 for edge in (left, right)]
+    upwards_mm = [grid.superior_sign * (edge - centre_um[1]) / 1e3 for edge in (first, last)]
+    shown = axis.imshow(
+        values, cmap=matplotlib.colormaps["viridis"].with_extremes(bad="0.82"), vmin=limits[0], vmax=limits[1],
+        extent=(across_mm[0], across_mm[1], upwards_mm[0], upwards_mm[1]), origin="lower", interpolation="nearest",
+    )  # fmt: skip
+    axis.set(xlim=across_mm, ylim=sorted(upwards_mm), aspect="equal")
+    below, above = (known < limits[0]).any(), (known > limits[1]).any()
+    extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[int(below), int(above)]
+    bar = axis.figure.colorbar(shown, cax=axis.inset_axes((1.025, 0, 0.035, 1)), extend=extend, extendfrac=0.04)
+    bar.set_label(f"thickness ({_UNITS[chosen.unit]})")
+
+
+def _draw_sectors(axis: Axes, chosen: ThicknessMap, fovea: Fovea, rings: Sequence[Ring]) -> None:
+    """Circles, rays and the mean of each sector about the fovea, which is at 0, and a cross on it."""
+    table = sector_thickness(chosen, fovea.place_um, rings)
+    sign, start = chosen.placed().nasal_sign, 0
+    for ring in rings:
+        axis.add_patch(
+            Circle((0, 0), ring.outer_um / 1e3, fill=False, edgecolor="white", linewidth=1.1, path_effects=_RIM)
+        )
+        for number, middle_deg in enumerate(ring.middles_deg(), start=start):
+            middle, edge = np.deg2rad(middle_deg), np.deg2rad(middle_deg - 180 / ring.num_sectors)
+            if ring.num_sectors > 1:
+                ends = np.array([ring.inner_um, ring.outer_um]) / 1e3
+                axis.plot(sign * ends * np.cos(edge), ends * np.sin(edge), **_LINE)
+            is_disc = ring.inner_um == 0 and ring.num_sectors == 1
+            radius_mm = 0.0 if is_disc else (ring.inner_um + ring.outer_um) / 2e3
+            mean, covered = float(table.mean[0, number]), float(table.covered[0, number])
+            place = (sign * radius_mm * np.cos(middle), radius_mm * np.sin(middle))
+            _write_value(axis, place, mean, covered, -11 if is_disc else 0)
+        start += ring.num_sectors
+    axis.plot(0, 0, marker="+", markersize=10, markeredgewidth=1.3, color="white", path_effects=_RIM)
+
+
+def _write_value(axis: Axes, place: tuple[float, float], mean: float, covered: float, shift_points: float) -> None:
+    """The mean of a sector at its place in mm, in brackets where less than half of it is known."""
+    if covered == 0:
+        return
+    text = f"{mean:.0f}" if covered >= _LITTLE_COVERED else f"({mean:.0f})"
+    axis.annotate(text, place, xytext=(0, shift_points), textcoords="offset points", annotation_clip=True, **_WORD)
+
+
+def _name_sides(axis: Axes, grid: ScanGrid, origin: str) -> None:
+    """Axes in mm with the sides of the eye at their ends."""
+    sides = ("temporal", "nasal") if grid.eye == "OD" else ("nasal", "temporal")
+    left, right = ("side A: first columns", "side B: last columns") if grid.eye is None else sides
+    below, above = ("inferior", "superior")
+    if grid.first_bscan is None:
+        below, above = "end B: last B-scans", "end A: first B-scans"
+    axis.set_xlabel(f"{left}   ←   mm from the {origin}   →   {right}", fontsize=9)
+    axis.set_ylabel(f"{below}   ←   mm   →   {above}", fontsize=9)
+
+
+def _what_it_is(chosen: ThicknessMap, fovea: Fovea | None) -> list[str]:
+    """Sentences below a map: eye, fovea, where every scale comes from, what is grey."""
+    grid = chosen.placed()
+    eye = {"OD": "Right eye (OD)", "OS": "Left eye (OS)", None: "Which eye it is, nobody said"}[grid.eye]
+    order = "the order of B-scans is not known" if grid.first_bscan is None else f"first B-scan {grid.first_bscan}"
+    sentences = [f"{eye}; {order}"]
+    if fovea is None:
+        sentences.append("No fovea, so no circles")
+    elif fovea.source == "user":
+        sentences.append("Fovea (cross) given by the user")
+    else:
+        doubt = f": {fovea.doubt}" if fovea.doubt else ""
+        sentences.append(f"Fovea (cross) {fovea.source}, confidence {fovea.confidence:.2f} of 1{doubt}")
+    sentences.append(f"Scale in depth: {chosen.scale_source}; {grid.provenance}")
+    brackets = "" if fovea is None else "; brackets: less than half of the sector is known"
+    return [*sentences, f"Grey: not known{brackets}"]
+
+
+def _number(value: float, unit: str) -> str:
+    """A mean with its unit, or a word."""
+    return "not known" if np.isnan(value) else f"{value:.1f} {unit}"
+
+
+def _say_below(figure: Figure, sentences: Sequence[str], width: int = 105) -> None:
+    """Sentences at the foot of the figure."""
+    text = " ".join(f"{sentence}." for sentence in sentences)
+    figure.supxlabel("\n".join(textwrap.wrap(text, width)), fontsize=8.5, x=0.01, ha="left")
