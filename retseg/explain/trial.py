@@ -15,6 +15,7 @@ from retseg.explain.baselines import edge_map, prediction, random_fields
 from retseg.explain.beyond_baselines import Verdict, verdict
 from retseg.explain.faithfulness import SHARES, Curves, Measure, faithfulness_curves
 from retseg.explain.perturbation import Deletion, Insertion, Perturbation, Road
+from retseg.explain.regions import Band, TrueLayer
 from retseg.explain.sanity import SanityTest, SanityVerdict, judge, label_test, randomisation_test
 from retseg.explain.score import Score
 from retseg.explain.shared_maps import SharedMaps, map_name
@@ -74,7 +75,7 @@ def try_scan(
     """All tests on one image (1, 1, H, W).
 
     mask, second: class ids (1, H, W) of either grader, or None; score_on gives the score for labels, and is asked for
-    second's only if it gives another one for mask than for none. axial_um: height of a pixel of the image, or None.
+    second's only if it reads them: over the true layer, or a band around a surface. axial_um: height of a pixel of the image, or None.
     number: of the scan among others, so that each has random maps of its own.
     """
     score = score_on(mask)
@@ -98,7 +99,7 @@ def try_scan(
     }
     if trial.other_seed is not None:
         stability["another training seed"] = under_seed(net, trial.other_seed, image, explainers)
-    if mask is not None and second is not None and not isinstance(score.over, str):
+    if mask is not None and second is not None and isinstance(score.over, (TrueLayer, Band)):
         by_labels = _by_labels(trial, score_on)
         stability["the other grader"] = under_grader(net, image, by_labels, mask, second)
     return TriedScan(curves, sanity, stability)

@@ -7,7 +7,7 @@ import torch
 from retseg.explain.engine import explain
 from retseg.explain.faithfulness import faithfulness_curves
 from retseg.explain.perturbation import Road
-from retseg.explain.regions import TrueLayer
+from retseg.explain.regions import Pixel, TrueLayer
 from retseg.explain.score import PAPER_SCORE, Score
 from retseg.explain.trial import Trial, pooled, try_scan, verdicts
 from retseg.models.segnet import SegNet
@@ -89,4 +89,5 @@ def test_the_other_grader_is_asked_where_the_score_reads_labels(net, images):
     rank = same.stability["the other grader"]["hirescam at conv2d_17"].rank
     assert rank[rank.isfinite()].numpy() == pytest.approx(1)
     assert other.stability["the other grader"]["hirescam at conv2d_17"].rank[rank.isfinite()].min() < 0.99
-    assert "the other grader" not in try_scan(trial, net, images[:1], lambda _: PAPER_SCORE, first, second).stability
+    for score in (PAPER_SCORE, Score(over=Pixel(3, 4)), Score(over=first[0] == 2)):  # these read no labels
+        assert "the other grader" not in try_scan(trial, net, images[:1], lambda _, s=score: s, first, second).stability
