@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from retseg.bscan import Array, BScan, ScanKey, Spacing
+from retseg.build import build_frame
 from retseg.commands.scored_run import ScoredRun, choose_scans, open_run
 from retseg.data.dataset import check_labels, with_mask
 from retseg.data.source import ScanSource
@@ -120,7 +121,7 @@ def choose(
         if missing := [path for path in files if not path.is_file()]:
             raise InputError(f"{missing[0]}: no such file; name image files, or scans of the run's data")
         source = PlainScans(files, spacing)
-        frame = choose_frame(run)
+        frame = build_frame(run.config)
         stamp = f"image files; {run.stamp}"
         return ExplainedScans(source.name, NO_LABELS, stamp, source.names, frame, source, source.keys)
     chosen = choose_scans(run, side, data)
@@ -128,13 +129,6 @@ def choose(
     names = tuple(key.name for key in keys)
     origin = chosen.source.label_origin
     return ExplainedScans(chosen.source.name, origin, chosen.stamp, names, chosen.frame, chosen.source, keys)
-
-
-def choose_frame(run: ScoredRun) -> Frame:
-    """How any scan comes to the run's network."""
-    from retseg.build import build_frame
-
-    return build_frame(run.config)
 
 
 def _named(source: ScanSource, words: Sequence[str]) -> tuple[ScanKey, ...]:

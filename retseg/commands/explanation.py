@@ -62,7 +62,8 @@ def explain_scans(run: ScoredRun, scans: ExplainedScans, wanted: Wanted, folder:
         for index in range(len(scans.names)):
             scan = scans.read(index)
             found, judged = _explained(run.net, scan, wanted)
-            records, words = [*records, *judged.records], found.score.describe()
+            records += judged.records
+            words = found.score.describe()
             write_maps(folder / "maps" / f"{scan.name}.npz", found, scan)
             if index in drawn:
                 draw_maps(folder / "figures", found, judged, scan, scans.stamp)

@@ -25,7 +25,6 @@ from retseg.figures.overlay import Overlay, overlay
 from retseg.figures.saving import save_png_and_pdf
 
 DPI = 150
-CONTROL_NAMES = ("prediction", "edge")
 
 
 def draw_maps(folder: Path, found: Explanation, judged: JudgedMaps, scan: SeenScan, stamp: str) -> None:

@@ -75,7 +75,8 @@ def try_scan(
     """All tests on one image (1, 1, H, W).
 
     mask, second: class ids (1, H, W) of either grader, or None; score_on gives the score for labels, and is asked for
-    second's only if it reads them: over the true layer, or a band around a surface. axial_um: height of a pixel of the image, or None.
+    second's only if it reads them: over the true layer, or a band around a surface. axial_um: height of a pixel of the
+    image, or None.
     number: of the scan among others, so that each has random maps of its own.
     """
     score = score_on(mask)

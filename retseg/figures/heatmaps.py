@@ -91,7 +91,7 @@ def heatmaps(
     height_in = _TOP_IN + len(rows) * row_in + _LINE_IN * len(caption) + 2 * _MARGIN_IN
     page = _Page(Figure(figsize=(width_in, height_in)), width_in, height_in)
     page.text(_MARGIN_IN, 0.32, title, fontsize=15, fontweight="bold")
-    heat_colours = _translucent(colormap)
+    heat_colours = translucent(colormap)
     for number, row in enumerate(rows):
         assert row.normalised.shape == (len(class_names), *image.shape), (row.label, row.normalised.shape)
         _draw_row(page, _TOP_IN + number * row_in, image, row, heat_colours)
@@ -136,7 +136,7 @@ def _cell_height_in(image: Array) -> float:
     return float(_CELL_IN * height / width)
 
 
-def _translucent(colormap: Colormap) -> ListedColormap:
+def translucent(colormap: Colormap) -> ListedColormap:
     """The colour map, fainter where there is less heat: the colour bar shows the same opacities."""
     colours = matplotlib.colormaps[colormap](np.linspace(0, 1, 256))
     colours[:, 3] = np.linspace(_FAINTEST, _STRONGEST, 256)

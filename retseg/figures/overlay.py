@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from retseg.bscan import Spacing
-from retseg.figures.heatmaps import Array, Colormap, _translucent
+from retseg.figures.heatmaps import Array, Colormap, translucent
 
 _WIDTH_IN = 8.0
 _LENGTHS_UM = (10, 20, 50, 100, 200, 500, 1000, 2000)
@@ -56,7 +56,7 @@ def overlay(scan: Overlay, name: str, colormap: Colormap = "inferno") -> Figure:
     figure = Figure(figsize=(_WIDTH_IN + 1.4, scan_in + 1.5), layout="constrained")
     axis = figure.subplots()
     axis.imshow(scan.image, cmap="gray", interpolation="nearest")
-    colours, peak = _translucent(colormap), float(scan.heat.max())
+    colours, peak = translucent(colormap), float(scan.heat.max())
     if peak > 0:
         axis.imshow(scan.heat, cmap=colours, vmin=0, vmax=peak, interpolation="nearest")
         bar = figure.colorbar(ScalarMappable(Normalize(0, peak), colours), ax=axis, fraction=0.03, pad=0.015)
