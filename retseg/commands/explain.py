@@ -74,7 +74,7 @@ def explain(
     Writes maps/SCAN.npz (raw, normalised, weights, coordinates), maps.csv
     (a row a map: Table 3 of the paper, redundancy, localisation),
     summary.csv, figures; with --check also curves.csv, sanity.csv,
-    stability.csv and verdicts.csv.
+    stability.csv and verdicts.csv. What an earlier call left there goes.
 
     In use:
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from retseg.commands.explained_scans import ExplainedScans, SeenScan
 from retseg.commands.explained_score import WantedScore
 from retseg.commands.explanation_figures import draw_maps, draw_overlays, draw_trial
-from retseg.commands.explanation_files import write_maps, write_tables, write_trial
+from retseg.commands.explanation_files import clear_earlier, write_maps, write_tables, write_trial
 from retseg.commands.explanation_report import print_explanation, print_trial
 from retseg.commands.progress import progress
 from retseg.commands.scored_run import ScoredRun
@@ -54,6 +54,7 @@ class Wanted:
 
 def explain_scans(run: ScoredRun, scans: ExplainedScans, wanted: Wanted, folder: Path) -> None:
     """Explain, write, draw and print."""
+    clear_earlier(folder)
     make_folder(folder / "maps")
     records: list[MapRecord] = []
     drawn = set(_evenly(range(len(scans.names)), wanted.num_drawn))

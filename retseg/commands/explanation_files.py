@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -21,6 +22,20 @@ from retseg.explain.image_grid import centres_px
 from retseg.explain.records import RECORD_COLUMNS, MapRecord
 from retseg.explain.summary import MEASURES, MapSummary
 from retseg.explain.trial import MapVerdict, Trial, TriedScan
+
+
+EXPLANATION = "explanation.json"
+TABLES = ("maps", "summary", "curves", "sanity", "stability", "verdicts")
+
+
+def clear_earlier(folder: Path) -> None:
+    """Take away what an earlier call left in a folder, so that no verdict of other maps stands beside the new ones."""
+    if not (folder / EXPLANATION).is_file():
+        return
+    for name in (EXPLANATION, *(f"{table}.csv" for table in TABLES)):
+        (folder / name).unlink(missing_ok=True)
+    for name in ("maps", "figures"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def write_maps(path: Path, found: Explanation, scan: SeenScan) -> None:
@@ -96,7 +111,7 @@ def write_tables(
         "methods": list(dict.fromkeys(one.method for one in summaries)),
         "layers": {one.layer: one.module for one in summaries},
     }
-    with replacing_file(folder / "explanation.json") as partial:
+    with replacing_file(folder / EXPLANATION) as partial:
         partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

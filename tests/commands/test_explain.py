@@ -107,6 +107,18 @@ def test_tests_leave_curves_and_verdicts(trained_run, tmp_path):
     assert figures == {"verdicts", "faithfulness_conv2d_17", "randomisation_conv2d_17"}
 
 
+def test_an_earlier_calls_files_are_gone_and_others_stay(trained_run, tmp_path):
+    folder, name = tmp_path / "out", json.loads((trained_run / "split.json").read_text())["val"][0]
+    assert run_command(trained_run, "--layers", "conv2d_19", "--figures", "1", "-o", folder).exit_code == 0
+    (folder / "verdicts.csv").write_text("of other maps")
+    (folder / "notes.txt").write_text("mine")
+    assert run_command(trained_run, name, "--layers", "conv2d_19", "--figures", "0", "-o", folder).exit_code == 0
+    assert {path.name for path in folder.iterdir()} == {
+        "explanation.json", "maps", "maps.csv", "summary.csv", "notes.txt"
+    }  # fmt: skip
+    assert [path.stem for path in (folder / "maps").iterdir()] == [name]
+
+
 def test_image_files_need_no_labels_and_no_scale(trained_run, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (64, 96)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "eye.png")
