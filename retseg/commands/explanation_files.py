@@ -23,7 +23,6 @@ from retseg.explain.records import RECORD_COLUMNS, MapRecord
 from retseg.explain.summary import MEASURES, MapSummary
 from retseg.explain.trial import MapVerdict, Trial, TriedScan
 
-
 EXPLANATION = "explanation.json"
 TABLES = ("maps", "summary", "curves", "sanity", "stability", "verdicts")
 
