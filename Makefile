@@ -30,12 +30,12 @@ train: $(VENV)/.core ## Train on the synthetic phantom (minutes on 2 cores); or 
 
 test: setup check ## Set up, then check
 
-check: ## ruff, mypy --strict, import-linter, pytest
+check: ## ruff, mypy --strict, import-linter, pytest (one process a core)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 fix: ## Format, and mend what ruff can mend
 	$(BIN)/ruff format .
