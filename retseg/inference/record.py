@@ -1,0 +1,105 @@
+"""What is done of a call of `retseg predict`: a record a volume, written last, so that a stopped call can go on."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retseg.evaluation.atomic import make_folder, replacing_file
+from retseg.geometry.thickness import mean_thickness, thickness_profile
+from retseg.inference.predicted import PredictedScan
+from retseg.inference.stream import DoneVolume
+
+FOLDER = "records"
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRecord:
+    """A finished volume: where it came from, its rows of scans.csv, the files written for it, and its notices.
+
+    stamp: of the source file, see `source_stamp`. files: below the output folder.
+    """
+
+    name: str
+    stamp: str
+    scans: tuple[Mapping[str, Any], ...]
+    files: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+def source_stamp(path: Path) -> str:
+    """What tells that a source is still the same: sizes and times of its file, or of the files of its folder."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    told = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
+    return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def scan_row(done: DoneVolume, scan: PredictedScan, seconds: float) -> dict[str, Any]:
+    """A line of scans.csv: verdict and reasons, confidence, mean thickness of every slab, and the scale's origin."""
+    volume = done.source
+    profile = thickness_profile(scan.surface_rows, scan.spacing)
+    means, _ = mean_thickness(profile)
+    is_known = np.isfinite(scan.surface_rows).all(axis=0)
+    return {
+        "scan": scan.name,
+        "volume": volume.name,
+        "file": str(volume.path),
+        "bscan": scan.number,
+        "subject": volume.subject,
+        "eye": volume.eye,
+        "verdict": scan.verdict,
+        "reasons": "; ".join(f"{finding.level}: {finding.reason}" for finding in scan.findings),
+        "rules": " ".join(finding.rule for finding in scan.findings),
+        "rows": scan.image.shape[0],
+        "columns": scan.image.shape[1],
+        "columns_with_retina": int(is_known.sum()),
+        "confidence": float(np.mean(scan.confidence[is_known])) if is_known.any() else None,
+        "mean_row_sd_px": float(np.mean(scan.row_sd[:, is_known])) if is_known.any() else None,
+        **{f"{slab.name} ({profile.unit})": _known(mean) for slab, mean in zip(profile.slabs, means, strict=True)},
+        "axial_um": scan.spacing.axial_um,
+        "lateral_um": scan.spacing.lateral_um,
+        "scale_source": profile.scale_source,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _known(value: float) -> float | None:
+    return round(float(value), 3) if np.isfinite(value) else None
+
+
+def save_record(folder: Path, record: VolumeRecord) -> None:
+    """Write a volume's record below the output folder: after all its other files."""
+    path = _path(folder, record.name)
+    make_folder(path.parent)
+    with replacing_file(path) as partial:
+        partial.write_text(json.dumps(asdict(record), allow_nan=False) + "\n", encoding="utf-8")
+
+
+def load_record(folder: Path, name: str, stamp: str) -> VolumeRecord | None:
+    """The record of a volume that is done: of the same source, with all its files still there; else None."""
+    try:
+        content = json.loads(_path(folder, name).read_text(encoding="utf-8"))
+        record = VolumeRecord(
+            content["name"],
+            content["stamp"],
+            tuple(content["scans"]),
+            tuple(content["files"]),
+            tuple(content["notices"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    is_whole = all((folder / file).is_file() for file in record.files)
+    return record if record.stamp == stamp and is_whole else None
+
+
+def relative(paths: Sequence[Path], folder: Path) -> tuple[str, ...]:
+    """Paths below a folder, with "/"."""
+    return tuple(path.relative_to(folder).as_posix() for path in paths)
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / FOLDER / f"{name}.json"
