@@ -95,7 +95,7 @@ class _Walk:
             path = Path(entry.path)
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 if _is_output(path):
                     self.found.ignored += sorted(other for other in path.rglob("*") if other.is_file())
                 elif self._is_new(path):
@@ -149,6 +149,13 @@ class _Walk:
             return False
         self._seen.add(identity)
         return True
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _identity(path: Path) -> str:
