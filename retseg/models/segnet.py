@@ -15,6 +15,9 @@ Init = Literal["he", "glorot"]
 
 NUM_BLOCKS = 5
 
+WITH_DROPOUT = (2, 3, 4)
+"""Blocks (0 is full resolution) whose encoder and decoder are followed by dropout: the deepest half of the network."""
+
 
 class Up(nn.Module):
     """Doubles H and W of (N, K, H, W).
@@ -74,6 +77,8 @@ class SegNet(nn.Module):
     section 3.6 calls "similar".
     init: "he", or "glorot" as Keras has it. With Keras' own settings and no normalisation the paper's training
     stays on "all background" for about 20 epochs (its Figure 3).
+    dropout: share of the features set to 0 in training after the deepest three encoder blocks (behind their pooling)
+    and decoder blocks, as in Bayesian SegNet (Kendall et al. 2015, arXiv 1511.02680); 0: none. Skips are left whole.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class SegNet(nn.Module):
         dilation: int | list[int] = 1,
         max_width: int | None = None,
         init: Init = "he",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if upsample not in ("unpool", "transpose", "hybrid"):
@@ -97,6 +103,8 @@ class SegNet(nn.Module):
         dilations = [dilation] * NUM_BLOCKS if isinstance(dilation, int) else list(dilation)
         if len(dilations) != NUM_BLOCKS or min(dilations) < 1:
             raise InputError(f"model.dilation: {dilation!r}; expected one number of 1 or more, or {NUM_BLOCKS} of them")
+        if not 0 <= dropout < 1:
+            raise InputError(f"model.dropout: {dropout}; expected a share from 0 to below 1")
         widths = encoder_widths(width, max_width)
         self.in_channels, self.num_classes = in_channels, num_classes
         for block, (before, after) in enumerate(pairwise([in_channels, *widths])):
@@ -110,6 +118,9 @@ class SegNet(nn.Module):
             self.add_module(f"decoder{block + 1}", decoder)
             from_below = above
         self.head = nn.Conv2d(from_below, num_classes, 1)
+        for block in WITH_DROPOUT if dropout else ():
+            self.add_module(f"encoder{block + 1}_dropout", nn.Dropout(dropout))
+            self.add_module(f"decoder{block + 1}_dropout", nn.Dropout(dropout))
         initialise_he(self) if init == "he" else initialise_glorot(self)
         nn.init.xavier_uniform_(self.head.weight)
 
@@ -135,13 +146,20 @@ class SegNet(nn.Module):
             x = self.get_submodule(f"encoder{block + 1}")(x)
             skips.append(x)
             x, indices = F.max_pool2d(x, 2, return_indices=True)
+            x = self._after(f"encoder{block + 1}", x)
             all_indices.append(indices)
         for block in reversed(range(NUM_BLOCKS)):
             x = self.get_submodule(f"decoder{block + 1}")(x, skips[block], all_indices[block])
+            x = self._after(f"decoder{block + 1}", x)
         logits: Tensor = self.head(x)
         if logits.shape[-2:] == image.shape[-2:]:
             return logits
         return logits[..., : image.shape[-2], : image.shape[-1]]
+
+    def _after(self, block: str, x: Tensor) -> Tensor:
+        """Features (N, K, H, W) after a block's dropout, if it has one."""
+        dropout = self._modules.get(f"{block}_dropout")
+        return x if dropout is None else dropout(x)
 
 
 def encoder_widths(width: int, max_width: int | None) -> list[int]:

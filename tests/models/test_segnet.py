@@ -100,12 +100,46 @@ def test_aliases_name_the_papers_layers():
         ({"norm": "layer"}, "model.norm: 'layer' is none of"),
         ({"width": 0}, "width 0"),
         ({"dilation": [1, 2]}, "expected one number of 1 or more, or 5"),
+        ({"dropout": 1.0}, "model.dropout: 1.0; expected a share from 0 to below 1"),
         ({"width": 8, "max_width": 4}, "max_width: 4 is below model.width 8"),
     ],
 )
 def test_refuses_settings_that_make_no_network(settings, message):
     with pytest.raises(InputError, match=message):
         SegNet(**settings)
+
+
+def drawn_net(**settings):
+    torch.manual_seed(3)
+    return SegNet(width=2, norm="batch", **settings)
+
+
+def test_dropout_adds_nothing_to_the_weights_and_nothing_in_eval_mode():
+    plain, dropped = drawn_net().eval(), drawn_net(dropout=0.5).eval()
+    image = torch.rand(1, 1, 40, 60)
+    assert list(plain.state_dict()) == list(dropped.state_dict())
+    assert plain.layer_aliases == dropped.layer_aliases
+    assert torch.equal(plain(image), dropped(image))
+    assert not any(isinstance(part, nn.Dropout) for part in plain.modules())
+
+
+def test_dropout_follows_the_deepest_three_encoders_and_decoders_and_leaves_skips_whole():
+    net, seen = drawn_net(dropout=0.5).train(), {}
+    blocks = [f"{side}{number}" for side in ("encoder", "decoder") for number in (3, 4, 5)]
+    assert sorted(name for name, part in net.named_modules() if isinstance(part, nn.Dropout)) == sorted(
+        f"{block}_dropout" for block in blocks
+    )
+    for name in (*(f"{block}_dropout" for block in blocks), "encoder4", "decoder4"):
+        net.get_submodule(name).register_forward_hook(
+            lambda _, given, out, name=name: seen.update({name: (given, out)})
+        )
+    net(torch.rand(1, 1, 64, 96))
+    for block in blocks:
+        (before,), after = seen[f"{block}_dropout"]
+        kept = after != 0
+        assert torch.equal(after[kept], 2 * before[kept])
+        assert (before[~kept] > 0).any(), "dropout set something to 0"
+    assert torch.equal(seen["decoder4"][0][1], seen["encoder4"][1]), "the skip is what the encoder gave"
 
 
 @pytest.mark.filterwarnings("ignore")  # the exporter's own, of torch and onnxscript
