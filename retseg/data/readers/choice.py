@@ -40,7 +40,7 @@ def choose_array(arrays: Mapping[str, Declared], key: str | None, path: Path) ->
             return name
     if len(possible) != 1:
         what = "several arrays that may be scans" if possible else "no array of numbers (rows, columns) or with B-scans"
-        raise InputError(f"{path}: {what}; it holds {listed}: name one with --array")
+        raise InputError(f"{path}: {what}; it holds {listed}: name one with --key")
     return possible[0]
 
 

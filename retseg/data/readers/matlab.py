@@ -50,8 +50,6 @@ def open_matlab(path: Path, options: ReadOptions, shelf: Shelf) -> list[ScanVolu
 
     levels = VolumeLevels(dtype, numbers, lambda number: raw(number, False), path)
     is_duke = _is_duke(variables, shape)
-    num_zero = num_bscans - len(numbers)
-    absent = (f"{num_zero} of {num_bscans} B-scans are zero everywhere and left out",) if num_zero else ()
     return [
         ScanVolume(
             name=path.stem,
@@ -63,7 +61,7 @@ def open_matlab(path: Path, options: ReadOptions, shelf: Shelf) -> list[ScanVolu
             spacing=DUKE_SPACING if is_duke else Spacing(),
             distance=DUKE_DISTANCE if is_duke else None,
             subject=path.stem if is_duke else None,
-            notices=(*_said(name, is_duke), *absent, *level_notices(dtype)),
+            notices=(*_said(name, is_duke), *_absent(num_bscans - len(numbers), num_bscans), *level_notices(dtype)),
         )
     ]
 
@@ -72,6 +70,10 @@ def _said(name: str, is_duke: bool) -> tuple[str, ...]:
     if is_duke:
         return ("white wedges at the edges are the set's own padding and stay as they are",)
     return (f"no file of the Duke set, so no pixel size is known; {name} taken as (rows, columns, B-scans)",)
+
+
+def _absent(num_zero: int, num_bscans: int) -> tuple[str, ...]:
+    return (f"{num_zero} of {num_bscans} B-scans are zero everywhere and left out",) if num_zero else ()
 
 
 def _chosen(path: Path, variables: dict[str, Variable], key: str | None) -> str:

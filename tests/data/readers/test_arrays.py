@@ -50,7 +50,7 @@ def test_npz_with_one_array_or_one_that_is_named(tmp_path, save):
     save(tmp_path / "a.npz", oct=stacked(2), other=stacked(3))
     assert line(tmp_path) == (
         f"{tmp_path}/a.npz: several arrays that may be scans; it holds oct (2, 40, 60), other (3, 40, 60): name one "
-        "with --array"
+        "with --key"
     )
     assert only(tmp_path, array_key="other").num_bscans == 3
     assert "no array 'third'; it holds oct (2, 40, 60)" in line(tmp_path, array_key="third")

@@ -81,7 +81,7 @@ def test_the_array_is_read_once_a_volume_and_let_go(tmp_path, monkeypatch):
     ("variables", "text"),
     [
         ({"a": SCANS, "b": SCANS}, "several arrays that may be scans; it holds a (40, 60, 5), b (40, 60, 5): name one"),
-        ({"text": "abc"}, "no array of numbers (rows, columns) or with B-scans; it holds none: name one with --array; "
+        ({"text": "abc"}, "no array of numbers (rows, columns) or with B-scans; it holds none: name one with --key; "
          "supported are the Duke DME set's Subject_XX.mat, and any array (rows, columns, B-scans)"),
         ({"images": np.zeros((40, 60, 5))}, "images is zero everywhere, expected B-scans; get the file again"),
         ({"images": SCANS[:20]}, "images (20, 60, 5) as (rows, columns, B-scans): 20 rows x 60 columns, expected at"),
