@@ -41,6 +41,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+def remove_partial(folder: Path) -> None:
+    """Remove what a killed process left half written below a folder."""
+    for path in folder.rglob(".*.part*"):
+        if path.is_file():
+            path.unlink()
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder for what is written. InputError where it cannot be."""
     try:

@@ -87,7 +87,7 @@ def combined(answers: Sequence[Answer]) -> Answer:
         sd=np.where(is_agreed, np.sqrt(variance), np.nan).astype(np.float32),
         confidence=np.where(is_agreed, _mean(confidence, is_known, count), np.nan).astype(np.float32),
         features=answers[0].features,
-        probabilities=np.mean(given, axis=0, dtype=np.float32).astype(np.float16) if given else None,
+        probabilities=np.stack(given).mean(axis=0, dtype=np.float32).astype(np.float16) if given else None,
     )
 
 
