@@ -57,10 +57,8 @@ def save(dataset: Dataset, path: Path) -> Path:
     return path
 
 
-def shared_groups(
-    axial_mm: float = 0.004, lateral_mm: float = 0.012, eye: str = "R", **measures: Any
-) -> dict[str, Any]:
-    """Functional groups of all frames: pixels of 4 x 12 um, eye, and B-scans in the plane of x (columns) and y (depth)."""
+def shared_groups(eye: str = "R", **measures: Any) -> dict[str, Any]:
+    """Functional groups of all frames: pixels of 4 x 12 um, eye, B-scans in the plane of x and y (depth)."""
     return {
         "SharedFunctionalGroupsSequence": [
             item(
