@@ -68,9 +68,9 @@ def read_labels(path: Path, ignore_labels: Sequence[int] = ()) -> Labels:
     """The labels in a file; ignore_labels mark what nobody annotated. InputError where it breaks a rule."""
     ending = path.suffix.lower()
     if ending == ".csv":
-        return Labels(path, surface_rows=_checked_surfaces(_read_csv(path), path))
+        return Labels(path, surface_rows=checked_surfaces(_read_csv(path), path))
     if ending in IMAGE_ENDINGS:
-        return Labels(path, mask=_checked_mask(_read_image(path), path, ignore_labels))
+        return Labels(path, mask=checked_mask(_read_image(path), path, ignore_labels))
     if ending == ".npy":
         return _of_array(_read_npy(path), path, ignore_labels)
     arrays = read_npz(path)
@@ -79,8 +79,8 @@ def read_labels(path: Path, ignore_labels: Sequence[int] = ()) -> Labels:
     mask, surface_rows = arrays.get("mask"), arrays.get("surface_rows")
     return Labels(
         path,
-        None if mask is None else _checked_mask(mask, path, ignore_labels),
-        None if surface_rows is None else _checked_surfaces(surface_rows, path),
+        None if mask is None else checked_mask(mask, path, ignore_labels),
+        None if surface_rows is None else checked_surfaces(surface_rows, path),
         saved_spacing(arrays) if {"spacing_um", "spacing_source"} <= arrays.keys() else None,
         str(arrays["subject"]) if "subject" in arrays else None,
         str(arrays["label_origin"]) if "label_origin" in arrays else None,
@@ -91,11 +91,11 @@ def read_labels(path: Path, ignore_labels: Sequence[int] = ()) -> Labels:
 def _of_array(array: Array, path: Path, ignore_labels: Sequence[int]) -> Labels:
     """Surfaces where the array is (8, W) of floating type, else a mask."""
     if array.ndim == 2 and array.shape[0] == NUM_SURFACES and array.dtype.kind == "f":
-        return Labels(path, surface_rows=_checked_surfaces(array, path))
-    return Labels(path, mask=_checked_mask(array, path, ignore_labels))
+        return Labels(path, surface_rows=checked_surfaces(array, path))
+    return Labels(path, mask=checked_mask(array, path, ignore_labels))
 
 
-def _checked_mask(mask: Array, path: Path, ignore_labels: Sequence[int]) -> Array:
+def checked_mask(mask: Array, path: Path | str, ignore_labels: Sequence[int]) -> Array:
     """Class ids (H, W) int8. InputError for another rank or type, and for labels that are no class."""
     if mask.ndim != 2 or 0 in mask.shape or mask.dtype.kind not in "biuf":
         raise InputError(f"{path}: array {mask.shape} of {mask.dtype}, expected one mask (rows, columns) of class ids")
@@ -111,7 +111,7 @@ def _checked_mask(mask: Array, path: Path, ignore_labels: Sequence[int]) -> Arra
     return mask.astype(np.int8)
 
 
-def _checked_surfaces(rows: Array, path: Path) -> Array:
+def checked_surfaces(rows: Array, path: Path | str) -> Array:
     """Surface rows (S, W) float32. InputError for another shape and for infinite rows."""
     if rows.ndim != 2 or rows.shape[0] != NUM_SURFACES or rows.shape[1] == 0 or rows.dtype.kind not in "iuf":
         raise InputError(f"{path}: surfaces {rows.shape} of {rows.dtype}, expected ({NUM_SURFACES}, columns) of rows")

@@ -1,0 +1,235 @@
+"""Anybody's labels of whole volumes: one file of B masks or surfaces, read to the scans that it holds.
+
+B B-scans, H rows (depth), W columns, S surfaces. .npy (B, H, W) of class ids or (B, 8, W) of floating type; .npz with
+the array `mask` (B, H, W) or `surface_rows` (B, 8, W); .tif of B pages; .nii and .nii.gz of class ids (W, H, B):
+columns, rows, B-scans. A file of a single scan (`label_files`) is a volume of one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageSequence
+
+from retseg.anatomy import IGNORE, NUM_SURFACES
+from retseg.bscan import Array, Spacing
+from retseg.data.readers.names import natural_key
+from retseg.data.readers.tiff_scale import TiffScale, tiff_scale
+from retseg.errors import InputError
+from retseg.evaluation.label_files import (
+    ENDINGS,
+    INDEX_MODES,
+    LARGEST_PIXELS,
+    Labels,
+    checked_mask,
+    checked_surfaces,
+    read_labels,
+)
+from retseg.evaluation.store import read_npz, saved_spacing
+from retseg.geometry.surfaces import depth_classes
+
+NIFTI_ENDINGS = (".nii", ".nii.gz")
+VOLUME_ENDINGS = (*ENDINGS, *NIFTI_ENDINGS)
+_TIFF_ENDINGS = (".tif", ".tiff")
+_UM_PER_UNIT = {"mm": 1e3, "micron": 1.0, "meter": 1e6}
+_LINES_LOOKED_AT = 4096
+_FROM_FILE = "file header"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelVolume:
+    """Scans of one file, in the order of their B-scans.
+
+    is_volume: the file holds a stack, be it of one; else it is one scan, whose name may say which B-scan it is.
+    distance_um: of B-scans, as the file says. notices: one line each.
+    """
+
+    scans: tuple[Labels, ...]
+    is_volume: bool = False
+    distance_um: float | None = None
+    notices: tuple[str, ...] = field(default=())
+
+
+def label_ending(path: Path) -> str | None:
+    """The ending of a file of labels, as it is written there (.nii.gz as a whole); None for any other file."""
+    name = path.name.lower()
+    known = next((ending for ending in reversed(VOLUME_ENDINGS) if name.endswith(ending)), None)
+    return None if known is None else path.name[len(name) - len(known) :]
+
+
+def label_paths(place: Path) -> list[Path]:
+    """Files of labels below a folder, recursively, in natural order, or the one file. InputError where there is none.
+
+    Hidden files and folders are left out.
+    """
+    expected = f"expected masks or surfaces ({', '.join(VOLUME_ENDINGS)})"
+    if not place.exists():
+        raise InputError(f"{place}: no such file or folder; {expected}")
+    if place.is_file():
+        if label_ending(place) is None:
+            raise InputError(f"{place}: no file of labels; {expected}")
+        return [place]
+    try:
+        below = sorted(place.rglob("*"), key=lambda path: natural_key(path.relative_to(place).as_posix()))
+    except OSError as error:
+        raise InputError(f"{place}: cannot be listed ({error.strerror}); name another folder") from error
+    found = [
+        path
+        for path in below
+        if label_ending(path) and path.is_file() and not any(p.startswith(".") for p in path.relative_to(place).parts)
+    ]
+    if not found:
+        raise InputError(f"{place}: no file of labels below it; {expected}")
+    return found
+
+
+def read_label_volume(path: Path, ignore_labels: Sequence[int] = ()) -> LabelVolume:
+    """All labels in a file; ignore_labels mark what nobody annotated. InputError where it breaks a rule."""
+    ending = (label_ending(path) or "").lower()
+    if ending in NIFTI_ENDINGS:
+        return _read_nifti(path, ignore_labels)
+    if ending in _TIFF_ENDINGS:
+        return _read_tiff(path, ignore_labels)
+    if ending == ".npy" and (array := _stacked_npy(path)) is not None:
+        is_surfaces = array.shape[1] == NUM_SURFACES and array.dtype.kind == "f"
+        return _of_arrays(path, None if is_surfaces else array, array if is_surfaces else None, ignore_labels)
+    if ending == ".npz":
+        arrays = read_npz(path)
+        if any(arrays[name].ndim == 3 for name in ("mask", "surface_rows") if name in arrays):
+            return _of_npz(path, arrays, ignore_labels)
+    return LabelVolume((read_labels(path, ignore_labels),))
+
+
+def _of_npz(path: Path, arrays: dict[str, Array], ignore_labels: Sequence[int]) -> LabelVolume:
+    spacing = saved_spacing(arrays) if {"spacing_um", "spacing_source"} <= arrays.keys() else None
+    return _of_arrays(path, arrays.get("mask"), arrays.get("surface_rows"), ignore_labels, spacing)
+
+
+def _of_arrays(
+    path: Path,
+    masks: Array | None,
+    surfaces: Array | None,
+    ignore_labels: Sequence[int],
+    spacing: Spacing | None = None,
+    scale: TiffScale | None = None,
+) -> LabelVolume:
+    """Scans of stacked masks (B, H, W), of surfaces (B, S, W), or of both."""
+    stacks = [stack for stack in (masks, surfaces) if stack is not None]
+    if len({len(stack) for stack in stacks}) > 1 or any(stack.ndim != 3 or 0 in stack.shape for stack in stacks):
+        shapes = " and ".join(str(stack.shape) for stack in stacks)
+        raise InputError(f"{path}: arrays {shapes}, expected (B-scans, rows, columns), as many of each")
+    scans = []
+    for number in range(len(stacks[0])):
+        where = f"{path}, B-scan {number}"
+        mask = None if masks is None else checked_mask(np.asarray(masks[number]), where, ignore_labels)
+        rows = None if surfaces is None else checked_surfaces(np.asarray(surfaces[number]), where)
+        scans.append(Labels(path, mask, rows, spacing))
+    if masks is not None:
+        _refuse_other_axes(scans, path)
+    found = scale or TiffScale()
+    return LabelVolume(tuple(scans), True, found.distance_um, found.notices)
+
+
+def _refuse_other_axes(scans: Sequence[Labels], path: Path) -> None:
+    """InputError where layers lie on each other along another axis than the rows: the axes are exchanged."""
+    volume = np.stack([scan.mask for scan in scans if scan.mask is not None])
+    shares = {
+        what: _share_in_order(np.moveaxis(volume, axis, 0)) for axis, what in enumerate(("B-scans", "rows", "columns"))
+    }
+    best = max(shares, key=lambda what: shares[what])
+    if shares[best] > 2 * shares["rows"] + 0.1:
+        raise InputError(
+            f"{path}: layers lie on each other along its axis of {best}, not of rows, in {volume.shape} read as "
+            "(B-scans, rows, columns); save it with its axes in the order that `retseg measure --help` names"
+        )
+
+
+def _share_in_order(lines: Array) -> float:
+    """Share of lines (K, ...) with a layer that begin and end outside the retina and have their layers in order."""
+    flat = lines.reshape(len(lines), -1)
+    flat = flat[:, :: max(1, flat.shape[1] // _LINES_LOOKED_AT)]
+    flat = flat[:, (flat > 0).any(axis=0)]
+    if not flat.size:
+        return 0.0
+    depth = depth_classes(flat)
+    falls = ((depth[1:] < depth[:-1]) & (depth[1:] != IGNORE)).any(axis=0)
+    is_whole = (flat[0] <= 0) & (flat[-1] <= 0)
+    return float((is_whole & ~falls).mean())
+
+
+def _stacked_npy(path: Path) -> Array | None:
+    """The array of a .npy file if it has three axes; None where it is for `read_labels` to read or to refuse."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return array if isinstance(array, np.ndarray) and array.ndim == 3 else None
+
+
+def _read_tiff(path: Path, ignore_labels: Sequence[int]) -> LabelVolume:
+    """The pages of a TIFF, with the scale that OME-XML or ImageJ state in it."""
+    try:
+        with Image.open(path) as image:
+            tags: dict[int, Any] = dict(getattr(image, "tag_v2", {}))
+            num_pages = int(getattr(image, "n_frames", 1))
+            pages = [] if num_pages == 1 else _pages(image, path, num_pages)
+    except InputError:
+        raise
+    except Exception as error:  # Pillow raises whatever a damaged byte leads it to
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a whole image ({reason}); save it again") from error
+    scale = tiff_scale(tags)
+    spacing = None if scale.spacing == Spacing() else scale.spacing
+    if num_pages == 1:
+        labels = read_labels(path, ignore_labels)
+        return LabelVolume((Labels(path, labels.mask, spacing=spacing),), notices=scale.notices)
+    return _of_arrays(path, np.stack(pages), None, ignore_labels, spacing, scale)
+
+
+def _pages(image: Image.Image, path: Path, num_pages: int) -> list[Array]:
+    """Class ids (H, W) of each page. InputError for colours, for pages of another size, and for too many pixels."""
+    size = image.size
+    if size[0] * size[1] * num_pages > LARGEST_PIXELS:
+        raise InputError(f"{path}: {num_pages} pages of {size} pixels; at most {LARGEST_PIXELS:,} pixels are read")
+    pages = []
+    for number, page in enumerate(ImageSequence.Iterator(image), start=1):
+        if page.mode not in INDEX_MODES or page.size != size:
+            raise InputError(
+                f"{path}, page {number}: {page.mode}, {page.size} pixels; expected class ids as gray or indexed "
+                f"pixels, {size} of them as on the first page"
+            )
+        pages.append(np.array(page))
+    return pages
+
+
+def _read_nifti(path: Path, ignore_labels: Sequence[int]) -> LabelVolume:
+    """Class ids (W, H, B) of a NIfTI file; voxel sizes where the header says in which unit they are."""
+    from nibabel.loadsave import load
+    from nibabel.nifti1 import Nifti1Pair
+
+    try:
+        image = load(path)
+        if not isinstance(image, Nifti1Pair):
+            raise InputError(f"{path}: {type(image).__name__}, no NIfTI file; name it after what it is")
+        shape = image.shape
+        if len(shape) != 3 or np.prod(shape, dtype=object) > LARGEST_PIXELS:
+            raise InputError(f"{path}: {shape} voxels, expected (columns, rows, B-scans), at most {LARGEST_PIXELS:,}")
+        voxels = np.asarray(image.dataobj)
+        header: Any = image.header  # untyped
+        unit, sizes = header.get_xyzt_units()[0], [float(size) for size in header.get_zooms()]
+    except InputError:
+        raise
+    except Exception as error:  # nibabel raises whatever a damaged byte leads it to
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a whole NIfTI file ({reason}); save it again") from error
+    per_unit = _UM_PER_UNIT.get(unit)
+    if per_unit is None:
+        volume = _of_arrays(path, voxels.transpose(2, 1, 0), None, ignore_labels)
+        line = f"voxels of {', '.join(f'{size:g}' for size in sizes)} in no unit: not taken as a scale"
+        return LabelVolume(volume.scans, True, None, (line,))
+    lateral_um, axial_um, distance_um = (size * per_unit for size in sizes)
+    spacing = Spacing(axial_um, lateral_um, _FROM_FILE)
+    volume = _of_arrays(path, voxels.transpose(2, 1, 0), None, ignore_labels, spacing)
+    return LabelVolume(volume.scans, True, distance_um, volume.notices)
