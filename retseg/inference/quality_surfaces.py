@@ -75,7 +75,7 @@ def look_at_surfaces(
     """
     assert surface_rows.shape[1] == image_shape[1] == len(confidence), (surface_rows.shape, image_shape)
     rows = surface_rows.astype(np.float64)
-    is_known: Array = np.isfinite(rows).all(axis=0)
+    is_known = np.asarray(np.isfinite(rows).all(axis=0))
     if not is_known.any():
         return NO_RETINA.judge(0.0)
     known = rows[:, is_known]
