@@ -5,7 +5,7 @@ N windows, K channels, H rows, W columns.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
@@ -45,17 +45,18 @@ def views(count: int) -> tuple[View, ...]:
 def members_of(
     networks: Sequence[ScanNetwork], num_views: int = 1, num_dropout: int = 0, seed: int = DROPOUT_SEED
 ) -> tuple[Member, ...]:
-    """Every network, or num_dropout samples of each, in each of num_views ways; the first network's first view first.
+    """Every network, then num_dropout samples of it, each in num_views ways.
 
-    InputError for a number of views that there is not, and for samples of a network without dropout.
+    The first is the first network as it is: features of a scan are always its own, see `answer.combined`. InputError
+    for a number of views that there is not, and for samples of a network without dropout.
     """
     ways = views(num_views)
-    samples = [
+    answering = [
         sample
         for network in networks
-        for sample in (dropout_networks(network, num_dropout, seed) if num_dropout else (network,))
+        for sample in (network, *(dropout_networks(network, num_dropout, seed) if num_dropout else ()))
     ]
-    return tuple(Member(network, view) for network in samples for view in ways)
+    return tuple(Member(network, view) for network in answering for view in ways)
 
 
 def dropout_networks(network: ScanNetwork, count: int, seed: int) -> tuple[ScanNetwork, ...]:
@@ -167,6 +168,16 @@ class Mode:
             "num_dropout": self.num_dropout,
             "smoothness": self.smoothness,
         }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Mode":
+        """The mode of `to_json`. KeyError, TypeError or ValueError where it is none."""
+        return cls(
+            tuple(str(sha256) for sha256 in content["sha256s"]),
+            int(content["num_views"]),
+            int(content["num_dropout"]),
+            float(content["smoothness"]),
+        )
 
 
 def mode_of(networks: Sequence[ScanNetwork], num_views: int = 1, num_dropout: int = 0, smoothness: float = 0.0) -> Mode:

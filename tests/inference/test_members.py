@@ -1,3 +1,4 @@
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -57,7 +58,9 @@ def test_members_are_each_network_in_each_view():
         ("two", False),
         ("two", True),
     ]
-    assert len(members_of([with_dropout()], 2, 3)) == 6
+    sampled = members_of([with_dropout()], 2, 3)
+    assert len(sampled) == 2 * (1 + 3)
+    assert sampled[0].network.engine == "PyTorch", "the network as it is comes first"
 
 
 def test_several_networks_spread_where_they_differ():
@@ -123,4 +126,5 @@ def test_a_mode_is_the_same_whatever_the_order_of_networks():
     assert mode_of([one, two], 4) == mode_of([two, one], 4)
     assert mode_of([one], 4).words == "1 network, 4 views"
     assert mode_of([one, two], 1, 8, 0.5).words == "2 networks, 1 view, 8 dropout samples, smoothness 0.5"
-    assert mode_of([one], 1, 0).to_json()["sha256s"] == ["1" * 64]
+    mode = mode_of([one, two], 3, 2, 0.5)
+    assert type(mode).from_json(json.loads(json.dumps(mode.to_json()))) == mode
