@@ -1,0 +1,126 @@
+"""A picture of one scan to look at: the scan, its layers beside it, how sure the network was, and the verdict.
+
+Drawn by Pillow in a few milliseconds, since every scan of a folder gets one. H rows, W columns of the scan.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from retseg.anatomy import CLASSES, LAYERS
+from retseg.bscan import Array
+from retseg.geometry.thickness import mean_thickness, thickness_profile
+from retseg.inference.predicted import PredictedScan
+
+HEADER_PX, STRIP_PX, FOOTER_PX, MARGIN_PX = 26, 10, 44, 8
+TINT = 0.42
+"""Share of a layer's colour in a pixel of it."""
+INK, PAPER, FAINT = (235, 235, 235), (17, 17, 17), (150, 150, 150)
+VERDICT_COLOURS = {"pass": (0, 158, 115), "check": (230, 159, 0), "fail": (213, 94, 0)}
+LENGTHS_UM = (50, 100, 200, 500, 1000, 2000)
+
+
+def draw_preview(scan: PredictedScan) -> Image.Image:
+    """RGB picture: the plain scan left, layers and surfaces right, below it the confidence of every column."""
+    gray = scan.image
+    height, width = gray.shape
+    canvas = Image.new("RGB", (2 * width + 3 * MARGIN_PX, HEADER_PX + height + STRIP_PX + FOOTER_PX), PAPER)
+    left, right = MARGIN_PX, width + 2 * MARGIN_PX
+    canvas.paste(Image.fromarray(gray), (left, HEADER_PX))
+    canvas.paste(Image.fromarray(_tinted(scan)), (right, HEADER_PX))
+    strip = np.broadcast_to(_confidence_colours(scan.confidence), (STRIP_PX - 3, width, 3))
+    canvas.paste(Image.fromarray(np.ascontiguousarray(strip)), (right, HEADER_PX + height + 3))
+    pen = ImageDraw.Draw(canvas)
+    _write_header(pen, scan, canvas.width)
+    _draw_scale(pen, scan, (left, HEADER_PX + height))
+    _write_footer(pen, scan, HEADER_PX + height + STRIP_PX, right, width)
+    return canvas
+
+
+def _tinted(scan: PredictedScan) -> Array:
+    """RGB (H, W, 3): gray levels with the colour of each pixel's layer, and the surfaces as thin bright lines."""
+    picture: Array = _tints()[scan.mask.astype(np.intp) * 256 + scan.image]
+    known = np.isfinite(scan.surface_rows)
+    rows = np.clip(np.rint(np.where(known, scan.surface_rows, 0)), 0, scan.image.shape[0] - 1).astype(np.intp)
+    columns = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
+    picture[rows[known], columns[known]] = (255, 255, 255)
+    return picture
+
+
+@lru_cache(maxsize=1)
+def _tints() -> Array:
+    """RGB (classes * 256, 3) uint8 of each class at each gray level; the background has no colour."""
+    gray = np.arange(256, dtype=np.float64)[None, :, None]
+    colours = np.array([layer.colour for layer in CLASSES], np.float64)[:, None, :]
+    share = np.array([0.0] + [TINT] * len(LAYERS))[:, None, None]
+    return np.rint((1 - share) * gray + share * colours).astype(np.uint8).reshape(-1, 3)
+
+
+def _confidence_colours(confidence: Array) -> Array:
+    """RGB (1, W, 3) uint8: from orange at 0.5 and below to bluish white at 1; gray where there is no retina."""
+    sure = np.clip((np.nan_to_num(confidence) - 0.5) / 0.5, 0, 1)[:, None]
+    low, high = np.array(VERDICT_COLOURS["fail"], np.float64), np.array([225.0, 240.0, 255.0])
+    colours = np.where(np.isfinite(confidence)[:, None], low + sure * (high - low), 60.0)
+    return np.rint(colours).astype(np.uint8)[None]
+
+
+@lru_cache(maxsize=4)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _write_header(pen: ImageDraw.ImageDraw, scan: PredictedScan, width: int) -> None:
+    """Name, verdict and the worst reason, cut to the width."""
+    colour = VERDICT_COLOURS[scan.verdict]
+    pen.rectangle((MARGIN_PX, 7, MARGIN_PX + 12, 19), fill=colour)
+    reasons = [finding.reason for finding in scan.findings if finding.level == scan.verdict]
+    words = f"{scan.name}   {scan.verdict}" + (f": {reasons[0]}" if reasons else "")
+    pen.text((MARGIN_PX + 20, 5), _cut(pen, words, width - 40), fill=INK, font=_font(14))
+
+
+def _cut(pen: ImageDraw.ImageDraw, words: str, width: int) -> str:
+    """The words, with an ellipsis where they are longer than width px."""
+    if pen.textlength(words, font=_font(14)) <= width:
+        return words
+    while words and pen.textlength(words + "...", font=_font(14)) > width:
+        words = words[:-4]
+    return words + "..."
+
+
+def _write_footer(pen: ImageDraw.ImageDraw, scan: PredictedScan, top: int, right: int, width: int) -> None:
+    """Legend of the layers with their mean thickness, and what the strip means."""
+    profile = thickness_profile(scan.surface_rows, scan.spacing)
+    means = mean_thickness(profile)[0]
+    step = max((2 * width + MARGIN_PX) / len(LAYERS), 60)
+    for number, (layer, mean) in enumerate(zip(LAYERS, means, strict=False)):
+        x = MARGIN_PX + number * step
+        pen.rectangle((x, top + 5, x + 10, top + 15), fill=layer.colour)
+        value = f"{mean:.1f} {profile.unit}" if np.isfinite(mean) else "-"
+        pen.text((x + 15, top + 2), layer.name, fill=INK, font=_font(12))
+        pen.text((x + 15, top + 17), value, fill=FAINT, font=_font(11))
+    sure = scan.confidence[np.isfinite(scan.confidence)]
+    words = f"strip: confidence of each column, mean {sure.mean():.2f}" if sure.size else "no retina found"
+    pen.text((right + width, top + 30), words, fill=FAINT, font=_font(11), anchor="ra")
+    source = f"scale: {scan.spacing.source}" if scan.spacing.axial_um is not None else "scale unknown: pixels"
+    pen.text((MARGIN_PX, top + 30), source, fill=FAINT, font=_font(11))
+
+
+def _draw_scale(pen: ImageDraw.ImageDraw, scan: PredictedScan, corner: tuple[int, int]) -> None:
+    """White bars at the lower left corner (x, y), one a direction whose scale is known, with their length."""
+    height, width = scan.image.shape
+    x, y = corner[0] + 10, corner[1] - 12
+    if scan.spacing.lateral_um is not None:
+        length_um, length_px = _bar(width, scan.spacing.lateral_um)
+        pen.line((x, y, x + length_px, y), fill=(255, 255, 255), width=2)
+        pen.text((x + length_px + 5, y - 8), f"{length_um} um", fill=(255, 255, 255), font=_font(11))
+    if scan.spacing.axial_um is not None:
+        length_um, length_px = _bar(height, scan.spacing.axial_um)
+        pen.line((x, y - length_px, x, y), fill=(255, 255, 255), width=2)
+        pen.text((x + 5, y - length_px - 4), f"{length_um} um", fill=(255, 255, 255), font=_font(11))
+
+
+def _bar(size_px: int, um: float) -> tuple[int, float]:
+    """The round length in um nearest to a sixth of a size, and its px."""
+    length_um = min(LENGTHS_UM, key=lambda length: abs(length - size_px * um / 6))
+    return length_um, length_um / um

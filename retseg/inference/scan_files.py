@@ -1,0 +1,67 @@
+"""The files that `retseg predict` leaves for each scan, named after it. C classes, H rows, W columns."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from retseg.anatomy import CLASSES, LAYERS
+from retseg.bscan import Array
+from retseg.evaluation.atomic import replacing_file
+from retseg.geometry.thickness import thickness_profile
+from retseg.inference.predicted import PredictedScan
+from retseg.inference.preview import draw_preview
+from retseg.inference.surface_tables import surfaces_csv, surfaces_json, thickness_csv
+
+HalfWidths = Callable[[PredictedScan], Array | None]
+"""Half-widths (L, W) of intervals of a scan's thickness, in its unit; None where none were calibrated."""
+
+_PALETTE = [level for layer in CLASSES for level in layer.colour]
+
+
+def write_scan_files(
+    scan: PredictedScan, folder: Path, kinds: Collection[str], half_widths: HalfWidths | None = None
+) -> list[Path]:
+    """Write what kinds name (mask, surfaces, thickness, overlay, probabilities) for a scan; the paths."""
+    paths: list[Path] = []
+
+    def place(ending: str) -> Path:
+        paths.append(folder / f"{scan.name}_{ending}")
+        return paths[-1]
+
+    if "mask" in kinds:
+        write_mask(scan.mask, place("mask.png"))
+    if "surfaces" in kinds:
+        _write_text(surfaces_csv(scan), place("surfaces.csv"))
+        _write_text(surfaces_json(scan), place("surfaces.json"))
+    if "thickness" in kinds:
+        profile = thickness_profile(scan.surface_rows, scan.spacing)
+        found = None if half_widths is None else half_widths(scan)
+        _write_text(thickness_csv(profile, scan.spacing, found), place("thickness.csv"))
+    if "overlay" in kinds:
+        # As PNG it would take longer to save than everything else together: a noisy picture hardly packs.
+        with replacing_file(place("overlay.jpg")) as partial:
+            draw_preview(scan).save(partial, quality=92, subsampling=0)
+    if "probabilities" in kinds and scan.probabilities is not None:
+        names = np.array(["background", *(layer.name for layer in LAYERS)])
+        with replacing_file(place("probabilities.npz")) as partial:
+            np.savez_compressed(partial, probabilities=scan.probabilities, class_names=names)
+    return paths
+
+
+def write_mask(mask: Array, path: Path) -> None:
+    """Write class ids (H, W) as an indexed PNG: pixel values are ids, colours those of `anatomy`.
+
+    Pillow, imageio's and scikit-image's Pillow plugin in mode "P", MATLAB's imread and ITK give the ids; OpenCV gives
+    the colours, whatever flag: read it with Pillow there.
+    """
+    image = Image.fromarray(mask.astype(np.uint8))
+    image.putpalette(_PALETTE)
+    with replacing_file(path) as partial:
+        image.save(partial, compress_level=1)
+
+
+def _write_text(text: str, path: Path) -> None:
+    with replacing_file(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
