@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from retseg.data.readers.volume import ScanVolume
 from retseg.evaluation.atomic import make_folder, replacing_file
 from retseg.geometry.thickness import mean_thickness, thickness_profile
+from retseg.inference.intervals import Intervals
 from retseg.inference.predicted import PredictedScan
-from retseg.inference.stream import DoneVolume
 
 FOLDER = "records"
 
@@ -38,11 +39,20 @@ def source_stamp(path: Path) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
-def scan_row(done: DoneVolume, scan: PredictedScan, seconds: float) -> dict[str, Any]:
-    """A line of scans.csv: verdict and reasons, confidence, mean thickness of every slab, and the scale's origin."""
-    volume = done.source
+def scan_row(
+    volume: ScanVolume, scan: PredictedScan, seconds: float, intervals: Intervals | None = None
+) -> dict[str, Any]:
+    """A line of scans.csv: verdict and reasons, confidence, mean thickness of every slab, and the scale's origin.
+
+    With intervals, half the width of each mean's stands beside it.
+    """
     profile = thickness_profile(scan.surface_rows, scan.spacing)
     means, _ = mean_thickness(profile)
+    columns = {f"{slab.name} ({profile.unit})": _known(mean) for slab, mean in zip(profile.slabs, means, strict=True)}
+    if intervals is not None:
+        half_widths = intervals.scan_half_widths(scan.surface_rows, scan.row_sd, scan.spacing)
+        for slab, half_width in zip(profile.slabs, half_widths, strict=True):
+            columns[f"{slab.name} +- ({profile.unit})"] = _known(half_width)
     is_known = np.isfinite(scan.surface_rows).all(axis=0)
     return {
         "scan": scan.name,
@@ -59,7 +69,7 @@ def scan_row(done: DoneVolume, scan: PredictedScan, seconds: float) -> dict[str,
         "columns_with_retina": int(is_known.sum()),
         "confidence": float(np.mean(scan.confidence[is_known])) if is_known.any() else None,
         "mean_row_sd_px": float(np.mean(scan.row_sd[:, is_known])) if is_known.any() else None,
-        **{f"{slab.name} ({profile.unit})": _known(mean) for slab, mean in zip(profile.slabs, means, strict=True)},
+        **columns,
         "axial_um": scan.spacing.axial_um,
         "lateral_um": scan.spacing.lateral_um,
         "scale_source": profile.scale_source,

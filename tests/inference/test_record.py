@@ -5,22 +5,19 @@ import numpy as np
 
 from retseg.bscan import Spacing
 from retseg.data.readers.volume import RawBScan, ScanVolume
-from retseg.inference.predicted import Finding, PredictedScan, PredictedVolume
+from retseg.inference.predicted import Finding, PredictedScan
 from retseg.inference.record import VolumeRecord, load_record, relative, save_record, scan_row, source_stamp
-from retseg.inference.stream import DoneVolume
 from tests.inference.drawn import draw, surfaces
 
 
-def done(spacing: Spacing, *findings: Finding) -> tuple[DoneVolume, PredictedScan]:
+def done(spacing: Spacing, *findings: Finding) -> tuple[ScanVolume, PredictedScan]:
     rows = surfaces(6)
     rows[:, 0] = np.nan
     scan = PredictedScan(
         "s1", 0, draw(surfaces(6), 40), rows, np.where(np.isfinite(rows), 0.5, np.nan),
         np.where(np.isfinite(rows[0]), 0.75, np.nan), spacing, findings,
     )  # fmt: skip
-    source = ScanVolume("f/s1", Path("f/s1.png"), "PNG", (0,), lambda _: RawBScan(scan.image), 1, spacing)
-    predicted = PredictedVolume("f/s1", source.path, (scan,), 1, spacing)
-    return DoneVolume(source, predicted, (0.5,), (), ()), scan
+    return ScanVolume("f/s1", Path("f/s1.png"), "PNG", (0,), lambda _: RawBScan(scan.image), 1, spacing), scan
 
 
 def test_a_row_tells_thickness_in_um_and_whose_scale_it_is():
