@@ -5,7 +5,7 @@ Nothing of a patient is read but the ID, as a pseudonym.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ from retseg.data.readers.dicom_geometry import (
     frame_facts,
     patient_offsets_mm,
 )
-from retseg.data.readers.dicom_header import DicomHeader, one_line_of_damage, read_header
+from retseg.data.readers.dicom_header import DicomHeader, read_header
 from retseg.data.readers.dicom_pixels import FrameFile, VolumeFrames
 from retseg.data.readers.names import natural_key
+from retseg.data.readers.vendor_eyepy import heard
 from retseg.data.readers.volume import ScanVolume
 
 FORMAT = "DICOM"
@@ -33,13 +34,18 @@ def open_dicom(paths: Sequence[Path]) -> list[ScanVolume]:
     cannot be decoded or are all the same.
     """
     series: dict[object, list[DicomHeader]] = {}
-    for header in [read_header(path) for path in paths]:
-        with one_line_of_damage(header.path, "damaged DICOM header"):
-            series.setdefault(_series_key(header) or header.path, []).append(header)
+    warned: dict[Path, list[str]] = {}
+    for path in paths:
+        with heard(path, "DICOM header") as said:
+            header = read_header(path)
+            series.setdefault(_series_key(header) or path, []).append(header)
+        warned[path] = said.lines
     volumes = []
     for headers in series.values():
-        with one_line_of_damage(headers[0].path, "damaged DICOM header"):
-            volumes.append(_volume(ordered_series(headers)))
+        with heard(headers[0].path, "DICOM header") as said:
+            volume = _volume(ordered_series(headers))
+        lines = dict.fromkeys([line for header in headers for line in warned[header.path]] + said.lines)
+        volumes.append(replace(volume, notices=(*lines, *volume.notices)))
     return volumes
 
 

@@ -1,4 +1,4 @@
-"""eyepy (https://github.com/MedVisBonn/eyepy) kept within bounds: what it raises is one line, what it says a notice."""
+"""eyepy (github.com/MedVisBonn/eyepy) and pydicom kept within bounds: an error is one line, a warning a notice."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ from typing import Any
 from retseg.data.sources.safe_hdf5 import one_line
 from retseg.errors import InputError
 
-_LOGGERS = ("eyepy", "oct_converter")
+_LOGGERS = ("eyepy", "oct_converter", "pydicom")
 _EXTRAS = {"oct_converter": "oct-converter", "itk": "itk"}
 """What eyepy needs for single kinds of file, as the package index calls it."""
 

@@ -333,6 +333,15 @@ def test_damaged_compressed_frame_is_one_line_when_read(tmp_path: Path) -> None:
         volume.read(2)
 
 
+def test_warnings_of_pydicom_are_notices(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = save(oct_dataset(ramp(1), SeriesInstanceUID="1.2.345678"), tmp_path / "scan.dcm")
+    path.write_bytes(path.read_bytes().replace(b"1.2.345678", b"no UID at "))
+    (volume,) = open_dicom([path])
+    assert len(volume.notices) == 1
+    assert volume.notices[0].startswith("Invalid value for VR UI: 'no UID at")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_blank_frame_is_one_line_when_read(tmp_path: Path) -> None:
     volume = opened(oct_dataset(np.zeros((1, 40, 60), np.uint8)), tmp_path)
     with pytest.raises(InputError, match=r"every pixel is 0"):
