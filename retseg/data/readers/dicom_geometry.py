@@ -91,7 +91,8 @@ def common_spacing(frames: Sequence[FrameFacts]) -> tuple[Spacing, tuple[str, ..
         return Spacing(), ()
     if not all(np.allclose(size, first, rtol=1e-3) for size in sizes if size is not None):
         return Spacing(), ("frames differ in pixel spacing: the scale is taken as unknown",)
-    return Spacing(first[0] * 1000, first[1] * 1000, "DICOM header"), ()
+    axial_um, lateral_um = (round(size_mm * 1000, 6) for size_mm in first)
+    return Spacing(axial_um, lateral_um, "DICOM header"), ()
 
 
 def common_eye(frames: Sequence[FrameFacts]) -> Eye | None:

@@ -16,10 +16,13 @@ _NO_BSCANS = tuple(
     f"1.2.840.10008.5.1.4.1.1.{ending}"
     for ending in ("77.1.5.1", "77.1.5.2", "77.1.5.5", "77.1.5.6", "77.1.5.7", "77.1.5.8", "81.1", "66.7", "66.8")
 )
-"""Classes that eye devices write beside B-scans: photographs, en-face pictures, thickness maps, segmentations.
+"""Classes that eye devices write beside B-scans: photographs, en-face pictures, thickness maps, segmentations."""
 
-The names of the newest two are not in every pydicom.
-"""
+_NEWEST = {
+    "1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage",
+    "1.2.840.10008.5.1.4.1.1.66.8": "Height Map Segmentation Storage",
+}
+"""Names that pydicom does not know yet."""
 
 _OCT_MODALITIES = ("OPT", "OCT")
 _CAPTURE_MODALITIES = (*_OCT_MODALITIES, "OT", "SC", "")
@@ -124,19 +127,27 @@ def _check_class(dataset: Any, path: Path) -> None:
     is_capture = sop_class in _SECONDARY_CAPTURES and modality in _CAPTURE_MODALITIES
     is_tomography = sop_class == _OPHTHALMIC_TOMOGRAPHY or (modality in _OCT_MODALITIES and sop_class not in _NO_BSCANS)
     if not (is_capture or is_tomography):
-        what = getattr(dataset.get("SOPClassUID"), "name", "") or "DICOM object of no class"
-        raise InputError(f"{path}: {what} (modality {modality or 'not said'}), expected OCT B-scans; leave it out")
+        modality = " ".join(modality.split()) or "not said"
+        raise InputError(f"{path}: {_class_name(dataset)} (modality {modality}), expected OCT B-scans; leave it out")
     if str(dataset.get("OphthalmicImageOrientation") or "") == "TRANSVERSE":
         raise InputError(
             f"{path}: sections of the eye seen from the front (TRANSVERSE), expected B-scans; leave it out"
         )
 
 
+def _class_name(dataset: Any) -> str:
+    """What an object is, in the words of the standard, on one line."""
+    sop_class = dataset.get("SOPClassUID")
+    name = _NEWEST.get(str(sop_class)) or getattr(sop_class, "name", "") or "DICOM object of no class"
+    return " ".join(name.split())
+
+
 def _check_pixels(header: DicomHeader) -> None:
     dataset, path = header.dataset, header.path
     if header.num_frames < 1 or header.pixel_bytes == 0:
-        what = getattr(dataset.get("SOPClassUID"), "name", "DICOM file")
-        raise InputError(f"{path}: {what} without pixels, expected OCT B-scans; {_DAMAGED} or leave it out")
+        raise InputError(
+            f"{path}: {_class_name(dataset)} without pixels, expected OCT B-scans; {_DAMAGED} or leave it out"
+        )
     check_size(header.shape, path)
     bits, samples = int(dataset.get("BitsAllocated") or 0), int(dataset.get("SamplesPerPixel") or 1)
     if bits not in (8, 16) or samples not in (1, 3):

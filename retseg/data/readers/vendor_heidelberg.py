@@ -45,7 +45,7 @@ def subject_of(text: object) -> str | None:
 
 def positive_um(size_mm: object) -> float | None:
     """Size in um of one in mm; None where it is none."""
-    size_um = float(size_mm) * 1000 if isinstance(size_mm, int | float) else np.nan
+    size_um = round(float(size_mm) * 1000, 6) if isinstance(size_mm, int | float) else np.nan
     return float(size_um) if np.isfinite(size_um) and size_um > 0 else None
 
 
