@@ -10,6 +10,7 @@ from retseg.commands.compare import compare
 from retseg.commands.evaluate import evaluate
 from retseg.commands.explain import explain
 from retseg.commands.measure import measure
+from retseg.commands.predict import predict
 from retseg.commands.reproduce import reproduce
 from retseg.errors import InputError
 
@@ -26,6 +27,7 @@ app.command()(evaluate)
 app.command()(measure)
 app.command()(compare)
 app.command()(explain)
+app.command()(predict)
 app.command()(reproduce)
 
 

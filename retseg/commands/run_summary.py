@@ -9,6 +9,7 @@ from lightning import Trainer
 from rich.console import Console
 from rich.table import Table
 
+from retseg.commands.training_scan import TrainingScan, training_scan
 from retseg.data.audit import Audit
 from retseg.data.splits import Split
 from retseg.figures.curves import history
@@ -53,6 +54,7 @@ class RunMetrics:
     audit: Audit
     data: str
     label_origin: str
+    scan: TrainingScan
     checkpoint: Path
     epoch: int
     weights_sha256: str
@@ -70,7 +72,8 @@ class RunMetrics:
     ) -> "RunMetrics":
         """Metrics of a module that holds the best checkpoint's weights."""
         source = data.source
-        origin = (module.class_names, train, val, data.split, audit, source.name, source.label_origin)
+        scan = training_scan(source, data.split.train[0], data.train_dataset.crop)
+        origin = (module.class_names, train, val, data.split, audit, source.name, source.label_origin, scan)
         return cls(*origin, checkpoint, epoch, weights_sha256(module.net))
 
     @property
@@ -84,7 +87,7 @@ def save_metrics(metrics: RunMetrics, run_dir: Path) -> None:
     """Write metrics.json: scores, confusion matrices, split, checkpoint and the definition of every score."""
     content = {
         "stamp": metrics.stamp,
-        "data": {"name": metrics.data, "label_origin": metrics.label_origin},
+        "data": {"name": metrics.data, "label_origin": metrics.label_origin, "scan": metrics.scan.to_json()},
         "split": {"rule": metrics.split.rule, "stamp": metrics.audit.stamp, "sha256": metrics.split.sha256},
         "checkpoint": {
             "file": f"checkpoints/{metrics.checkpoint.name}",

@@ -54,10 +54,10 @@ def thickness_en_face(
     _draw_map(axis, chosen, centre_um, limits)
     if fovea is not None:
         _draw_sectors(axis, chosen, fovea, rings)
-    _name_sides(axis, grid, "middle of the field" if fovea is None else "fovea")
+    name_sides(axis, grid, "middle of the field" if fovea is None else "fovea")
     full_name = chosen.slabs[0].full_name
     axis.set_title(f"{slab} of {name}" + ("" if full_name == slab else f"\n({full_name})"), loc="left", fontsize=11)
-    _say_below(figure, _what_it_is(chosen, fovea))
+    say_below(figure, what_it_is(chosen, fovea))
     return figure
 
 
@@ -90,7 +90,7 @@ def thickness_along(profile: ThicknessProfile, spacing: Spacing, name: str) -> F
         fontsize=9,
     )  # fmt: skip
     axis.set_title(name, loc="left", fontsize=11)
-    _say_below(figure, [f"Scale in depth: {profile.scale_source}"], 120)
+    say_below(figure, [f"Scale in depth: {profile.scale_source}"], 120)
     return figure
 
 
@@ -154,7 +154,7 @@ def _write_value(axis: Axes, place: tuple[float, float], mean: float, covered: f
     axis.annotate(text, place, xytext=(0, shift_points), textcoords="offset points", annotation_clip=True, **_WORD)
 
 
-def _name_sides(axis: Axes, grid: ScanGrid, origin: str) -> None:
+def name_sides(axis: Axes, grid: ScanGrid, origin: str) -> None:
     """Axes in mm with the sides of the eye at their ends."""
     sides = ("temporal", "nasal") if grid.eye == "OD" else ("nasal", "temporal")
     left, right = ("side A: first columns", "side B: last columns") if grid.eye is None else sides
@@ -165,7 +165,7 @@ def _name_sides(axis: Axes, grid: ScanGrid, origin: str) -> None:
     axis.set_ylabel(f"{below}   ←   mm   →   {above}", fontsize=9)
 
 
-def _what_it_is(chosen: ThicknessMap, fovea: Fovea | None) -> list[str]:
+def what_it_is(chosen: ThicknessMap, fovea: Fovea | None) -> list[str]:
     """Sentences below a map: eye, fovea, where every scale comes from, what is grey."""
     grid = chosen.placed()
     eye = {"OD": "Right eye (OD)", "OS": "Left eye (OS)", None: "Which eye it is, nobody said"}[grid.eye]
@@ -188,7 +188,7 @@ def _number(value: float, unit: str) -> str:
     return "not known" if np.isnan(value) else f"{value:.1f} {unit}"
 
 
-def _say_below(figure: Figure, sentences: Sequence[str], width: int = 105) -> None:
+def say_below(figure: Figure, sentences: Sequence[str], width: int = 105) -> None:
     """Sentences at the foot of the figure."""
     text = " ".join(f"{sentence}." for sentence in sentences)
     figure.supxlabel("\n".join(textwrap.wrap(text, width)), fontsize=8.5, x=0.01, ha="left")

@@ -115,5 +115,6 @@ def write_volume(
 
         path = folder / f"{volume.stem}_segmentation.dcm"
         notices = (*notices, *write_segmentation(volume, path))
-        paths = [*paths, path]
+        source = path.with_name(f"{path.stem}_source.dcm")
+        paths = [*paths, path, *([source] if source.is_file() else [])]
     return tuple(paths), tuple(notices)

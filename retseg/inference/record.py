@@ -14,6 +14,7 @@ from retseg.evaluation.atomic import make_folder, replacing_file
 from retseg.geometry.thickness import mean_thickness, thickness_profile
 from retseg.inference.intervals import Intervals
 from retseg.inference.predicted import PredictedScan
+from retseg.inference.review import HALF_WIDTH, SPREAD, mean_half_width_px
 
 FOLDER = "records"
 
@@ -53,6 +54,7 @@ def scan_row(
         half_widths = intervals.scan_half_widths(scan.surface_rows, scan.row_sd, scan.spacing)
         for slab, half_width in zip(profile.slabs, half_widths, strict=True):
             columns[f"{slab.name} +- ({profile.unit})"] = _known(half_width)
+        columns[HALF_WIDTH] = mean_half_width_px(intervals, scan.row_sd)
     is_known = np.isfinite(scan.surface_rows).all(axis=0)
     return {
         "scan": scan.name,
@@ -68,7 +70,7 @@ def scan_row(
         "columns": scan.image.shape[1],
         "columns_with_retina": int(is_known.sum()),
         "confidence": float(np.mean(scan.confidence[is_known])) if is_known.any() else None,
-        "mean_row_sd_px": float(np.mean(scan.row_sd[:, is_known])) if is_known.any() else None,
+        SPREAD: float(np.mean(scan.row_sd[:, is_known])) if is_known.any() else None,
         **columns,
         "axial_um": scan.spacing.axial_um,
         "lateral_um": scan.spacing.lateral_um,

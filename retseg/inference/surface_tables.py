@@ -92,7 +92,7 @@ def _csv(names: Sequence[str], values: Sequence[Array]) -> str:
     table = np.concatenate(values)
     line = "%d" + ",%.2f" * (len(table) - 1) + "\n"
     # One format for the whole table: the csv module takes ten times as long, and a folder of scans has millions.
-    body = (line * table.shape[1]) % tuple(table.T.ravel().tolist())
+    body: str = (line * table.shape[1]) % tuple(table.T.ravel().tolist())
     return ",".join(names) + "\n" + body.replace("nan", "")
 
 

@@ -1,0 +1,179 @@
+"""The files that `retseg predict` leaves for each volume, named after it. L slabs, B B-scans, W columns (A-scans)."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from retseg.errors import InputError
+from retseg.evaluation.atomic import replacing_file
+from retseg.evaluation.output import write_csv
+from retseg.geometry.etdrs import Ring
+from retseg.geometry.fovea import Fovea, find_fovea, fovea_by_user
+from retseg.geometry.thickness import SLABS, Slab
+from retseg.geometry.volume_map import ScanGrid, ThicknessMap, thickness_map
+from retseg.inference.intervals import Intervals
+from retseg.inference.predicted import PredictedVolume
+from retseg.inference.volume_tables import GRIDS, account, bscan_rows, profiles_of, sector_rows
+
+TOTAL = "total retina"
+
+
+@dataclass(slots=True, eq=False)
+class _Written:
+    """Files of a volume so far, and what could not be written, in words."""
+
+    folder: Path
+    stem: str
+    paths: list[Path] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+    def place(self, ending: str) -> Path:
+        self.paths.append(self.folder / f"{self.stem}{ending}")
+        return self.paths[-1]
+
+
+def write_volume_files(
+    volume: PredictedVolume,
+    folder: Path,
+    kinds: Collection[str],
+    fovea: tuple[float, float] | None = None,
+    intervals: Intervals | None = None,
+    slabs: Sequence[Slab] = SLABS,
+    grids: Mapping[str, tuple[Ring, ...]] = GRIDS,
+) -> tuple[list[Path], tuple[str, ...]]:
+    """Write what kinds name (tables, maps, nifti, eyepy) for a volume: the paths, and notices of what is left out.
+
+    fovea: (column, B-scan) by the user; None: it is sought in the map. InputError where the user's lies outside it.
+    """
+    written = _Written(folder, volume.stem)
+    if {"tables", "maps"} & set(kinds):
+        _write_measures(volume, written, kinds, fovea, intervals, slabs, grids)
+    if "nifti" in kinds:
+        from retseg.inference.nifti_files import write_nifti
+
+        written.notices += write_nifti(volume, written.place)
+    if "eyepy" in kinds:
+        from retseg.inference.eyepy_files import write_eyepy
+
+        write_eyepy(volume, written.place(".eye"))
+    return written.paths, tuple(written.notices)
+
+
+def _write_measures(
+    volume: PredictedVolume,
+    written: _Written,
+    kinds: Collection[str],
+    by_user: tuple[float, float] | None,
+    intervals: Intervals | None,
+    slabs: Sequence[Slab],
+    grids: Mapping[str, tuple[Ring, ...]],
+) -> None:
+    """Tables and maps of a volume, as far as its scale and places are known."""
+    profiles = profiles_of(volume, slabs)
+    grid = volume.grid() if volume.is_map else None
+    if grid is None:
+        written.notices.append(f"no map: {why_no_map(volume)}")
+    measured = None if grid is None else thickness_map(profiles, grid)
+    fovea = None if measured is None else _fovea(measured, by_user, written.notices)
+    if "tables" in kinds:
+        write_csv(written.place("_thickness.csv"), bscan_rows(volume, profiles, intervals))
+        if measured is not None and fovea is not None:
+            rows = sector_rows(volume, measured, fovea, grids, intervals)
+            write_csv(written.place("_etdrs.csv"), rows)
+        told = json.dumps(account(volume, grid, fovea, written.notices), indent=1, allow_nan=False, ensure_ascii=False)
+        with replacing_file(written.place("_volume.json")) as partial:
+            partial.write_text(told + "\n", encoding="utf-8")
+    if "maps" in kinds and measured is not None:
+        _write_map(measured, written.place("_thickness_map.npz"))
+        _draw_maps(volume, measured, fovea, written)
+
+
+def why_no_map(volume: PredictedVolume) -> str:
+    """What is missing for a map, in words; "" where nothing is."""
+    if len(volume.scans) < 2:
+        return "one B-scan alone"
+    if not volume.is_raster:
+        return "the B-scans are not parallel"
+    if volume.spacing.lateral_um is None:
+        return "the lateral size of a pixel is not known; give --spacing"
+    if volume.distance is None:
+        return "the distance of B-scans is not known; give --bscan-distance"
+    return "" if volume.is_map else "the B-scans differ in width"
+
+
+def _fovea(measured: ThicknessMap, by_user: tuple[float, float] | None, notices: list[str]) -> Fovea | None:
+    """The foveal centre: the user's, or the one that is found; None, with a notice, where none is."""
+    grid = measured.placed()
+    if by_user is not None:
+        x_um, y_um = grid.place_um(*by_user)
+        _refuse_outside(grid, by_user, (x_um, y_um))
+        return fovea_by_user(x_um, y_um)
+    try:
+        fovea = find_fovea(measured)
+    except InputError as error:
+        notices.append(str(error))
+        return None
+    if fovea.doubt:
+        notices.append(f"the fovea is doubtful ({fovea.doubt}): check it, and give --fovea COLUMN,BSCAN")
+    return fovea
+
+
+def _refuse_outside(grid: ScanGrid, place: tuple[float, float], place_um: tuple[float, float]) -> None:
+    left, right, first, last = grid.extent_um
+    if not (left <= place_um[0] <= right and first <= place_um[1] <= last):
+        raise InputError(
+            f"--fovea {place[0]:g},{place[1]:g}: outside the field; columns run from 0 to {len(grid.x_um) - 1}, "
+            f"B-scans from {grid.numbers[0]} to {grid.numbers[-1]}"
+        )
+
+
+def _write_map(measured: ThicknessMap, path: Path) -> None:
+    """Arrays of a map: values (L, B, W) with their slabs, unit and places in um, and where the scales come from."""
+    grid = measured.placed()
+    with replacing_file(path) as partial:
+        np.savez_compressed(
+            partial,
+            thickness=measured.values.astype(np.float32),
+            slabs=np.array([slab.name for slab in measured.slabs]),
+            unit=np.array(measured.unit),
+            x_um=grid.x_um,
+            y_um=grid.y_um,
+            bscans=np.array(grid.numbers),
+            eye=np.array(grid.eye or "unknown"),
+            first_bscan=np.array(grid.first_bscan or "unknown"),
+            provenance=np.array(f"depth: {measured.scale_source}; {grid.provenance}"),
+        )
+
+
+def _draw_maps(volume: PredictedVolume, measured: ThicknessMap, fovea: Fovea | None, written: _Written) -> None:
+    """Pictures seen from the front: total retina with its sectors, every layer, and the brightness of the retina."""
+    from retseg.figures.en_face import layer_maps, retina_en_face
+    from retseg.figures.saving import save_png
+    from retseg.figures.thickness import thickness_en_face
+
+    if TOTAL in [slab.name for slab in measured.slabs]:
+        save_png(thickness_en_face(measured, TOTAL, fovea, volume.stem), written.place("_thickness_map.png"))
+    save_png(layer_maps(measured, fovea, volume.stem), written.place("_layer_maps.png"))
+    save_png(
+        retina_en_face(retina_brightness(volume), measured.placed(), fovea, volume.stem), written.place("_en_face.png")
+    )
+
+
+def retina_brightness(volume: PredictedVolume) -> np.ndarray:
+    """Mean gray level (B, W) between the ILM and BM of each column, nan where there is no retina."""
+    means = []
+    for scan in volume.scans:
+        height, width = scan.image.shape
+        is_known = np.isfinite(scan.surface_rows[[0, -1]]).all(axis=0)
+        first, last = (
+            np.clip(np.rint(np.where(is_known, rows, 0)), 0, height).astype(int) for rows in scan.surface_rows[[0, -1]]
+        )
+        sums = np.concatenate([np.zeros((1, width)), scan.image.cumsum(axis=0, dtype=np.float64)])
+        columns = np.arange(width)
+        count = last - first
+        total = sums[last, columns] - sums[first, columns]
+        means.append(np.divide(total, count, out=np.full(width, np.nan), where=is_known & (count > 0)))
+    return np.stack(means)
