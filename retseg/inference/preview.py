@@ -21,14 +21,14 @@ VERDICT_COLOURS = {"pass": (0, 158, 115), "check": (230, 159, 0), "fail": (213, 
 LENGTHS_UM = (50, 100, 200, 500, 1000, 2000)
 
 
-def draw_preview(scan: PredictedScan) -> Image.Image:
-    """RGB picture: the plain scan left, layers and surfaces right, below it the confidence of every column."""
+def draw_preview(scan: PredictedScan, mask: Array) -> Image.Image:
+    """RGB picture: the plain scan left, layers of its mask (H, W) and surfaces right, below it columns' confidence."""
     gray = scan.image
     height, width = gray.shape
     canvas = Image.new("RGB", (2 * width + 3 * MARGIN_PX, HEADER_PX + height + STRIP_PX + FOOTER_PX), PAPER)
     left, right = MARGIN_PX, width + 2 * MARGIN_PX
     canvas.paste(Image.fromarray(gray), (left, HEADER_PX))
-    canvas.paste(Image.fromarray(_tinted(scan)), (right, HEADER_PX))
+    canvas.paste(Image.fromarray(_tinted(scan, mask)), (right, HEADER_PX))
     strip = np.broadcast_to(_confidence_colours(scan.confidence), (STRIP_PX - 3, width, 3))
     canvas.paste(Image.fromarray(np.ascontiguousarray(strip)), (right, HEADER_PX + height + 3))
     pen = ImageDraw.Draw(canvas)
@@ -38,9 +38,11 @@ def draw_preview(scan: PredictedScan) -> Image.Image:
     return canvas
 
 
-def _tinted(scan: PredictedScan) -> Array:
+def _tinted(scan: PredictedScan, mask: Array) -> Array:
     """RGB (H, W, 3): gray levels with the colour of each pixel's layer, and the surfaces as thin bright lines."""
-    picture: Array = _tints()[scan.mask.astype(np.intp) * 256 + scan.image]
+    picture = np.repeat(scan.image[:, :, None], 3, axis=2)
+    is_layer = mask > 0
+    picture[is_layer] = _tints()[mask[is_layer].astype(np.intp) * 256 + scan.image[is_layer]]
     known = np.isfinite(scan.surface_rows)
     rows = np.clip(np.rint(np.where(known, scan.surface_rows, 0)), 0, scan.image.shape[0] - 1).astype(np.intp)
     columns = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)

@@ -17,7 +17,8 @@ from retseg.inference.surface_tables import surfaces_csv, surfaces_json, thickne
 HalfWidths = Callable[[PredictedScan], Array | None]
 """Half-widths (L, W) of intervals of a scan's thickness, in its unit; None where none were calibrated."""
 
-_PALETTE = [level for layer in CLASSES for level in layer.colour]
+_PALETTE = [level for layer in CLASSES for level in layer.colour] + 3 * (256 - len(CLASSES)) * [0]
+"""Of 256 colours: with fewer than 17 Pillow packs two pixels into a byte, which torchvision's reader does not undo."""
 
 
 def write_scan_files(
@@ -25,13 +26,14 @@ def write_scan_files(
 ) -> list[Path]:
     """Write what kinds name (mask, surfaces, thickness, overlay, probabilities) for a scan; the paths."""
     paths: list[Path] = []
+    mask = scan.mask if {"mask", "overlay"} & set(kinds) else None
 
     def place(ending: str) -> Path:
         paths.append(folder / f"{scan.name}_{ending}")
         return paths[-1]
 
-    if "mask" in kinds:
-        write_mask(scan.mask, place("mask.png"))
+    if "mask" in kinds and mask is not None:
+        write_mask(mask, place("mask.png"))
     if "surfaces" in kinds:
         _write_text(surfaces_csv(scan), place("surfaces.csv"))
         _write_text(surfaces_json(scan), place("surfaces.json"))
@@ -39,10 +41,10 @@ def write_scan_files(
         profile = thickness_profile(scan.surface_rows, scan.spacing)
         found = None if half_widths is None else half_widths(scan)
         _write_text(thickness_csv(profile, scan.spacing, found), place("thickness.csv"))
-    if "overlay" in kinds:
+    if "overlay" in kinds and mask is not None:
         # As PNG it would take longer to save than everything else together: a noisy picture hardly packs.
         with replacing_file(place("overlay.jpg")) as partial:
-            draw_preview(scan).save(partial, quality=92, subsampling=0)
+            draw_preview(scan, mask).save(partial, quality=92, subsampling=0)
     if "probabilities" in kinds and scan.probabilities is not None:
         names = np.array(["background", *(layer.name for layer in LAYERS)])
         with replacing_file(place("probabilities.npz")) as partial:
@@ -51,10 +53,10 @@ def write_scan_files(
 
 
 def write_mask(mask: Array, path: Path) -> None:
-    """Write class ids (H, W) as an indexed PNG: pixel values are ids, colours those of `anatomy`.
+    """Write class ids (H, W) as an indexed PNG: pixel values are ids, colours those of `anatomy`, a byte a pixel.
 
-    Pillow, imageio's and scikit-image's Pillow plugin in mode "P", MATLAB's imread and ITK give the ids; OpenCV gives
-    the colours, whatever flag: read it with Pillow there.
+    Pillow, imageio with mode="P" and torchvision's read_image give the ids. OpenCV (whatever flag), scikit-image,
+    matplotlib and imageio as it is give the colours instead: open the file with Pillow there.
     """
     image = Image.fromarray(mask.astype(np.uint8))
     image.putpalette(_PALETTE)

@@ -13,6 +13,7 @@ from retseg.evaluation.label_files import read_labels
 from retseg.geometry.thickness import SLABS
 from retseg.inference.predicted import Finding, PredictedScan
 from retseg.inference.scan_files import write_mask, write_scan_files
+from retseg.inference.surface_tables import number_lines
 from tests.inference.drawn import draw, surfaces
 
 UM = Spacing(4.0, 12.0, "user")
@@ -38,6 +39,12 @@ def test_pixel_values_of_a_mask_are_class_ids(tmp_path: Path):
     assert (np.asarray(image)[:, :2] == 0).all()
     assert image.getpalette()[: 3 * 8] == [level for layer in CLASSES for level in layer.colour]
     np.testing.assert_array_equal(read_labels(path).mask, predicted.mask)
+
+
+def test_a_pixel_of_a_mask_takes_a_byte(tmp_path: Path):
+    # Bytes 24 and 25 of a PNG file: bits a pixel, and 3 for indexed colour (PNG specification, 11.2.2).
+    write_mask(scan().mask, tmp_path / "m.png")
+    assert tuple((tmp_path / "m.png").read_bytes()[24:26]) == (8, 3)
 
 
 def test_a_mask_of_any_shape_comes_back(tmp_path: Path):
@@ -137,3 +144,25 @@ def test_nothing_half_written_stays_where_writing_fails(tmp_path: Path, monkeypa
     with pytest.raises(RuntimeError, match="power cut"):
         write_scan_files(scan(), tmp_path, ["mask"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("size", "decimals"), [(0.01, 3), (1, 2), (1e4, 2), (1e11, 1)])
+def test_numbers_are_written_as_python_formats_them(size: float, decimals: int):
+    rng = np.random.default_rng(0)
+    table = rng.normal(0, size, (7, 5))
+    table[rng.random(table.shape) < 0.2] = np.nan
+    lines = [
+        [
+            "null" if np.isnan(value) else f"{np.rint(value * 10**decimals) / 10**decimals + 0:.{decimals}f}"
+            for value in row
+        ]
+        for row in table
+    ]
+    assert number_lines(table, decimals, "null") == "".join(f"{','.join(line)}\n" for line in lines)
+
+
+def test_unknown_numbers_are_empty_and_whole_ones_have_no_point():
+    assert (
+        number_lines(np.array([[0, 1.5, np.nan], [10, -0.004, -12.344]]), 2, num_whole=1) == "0,1.50,\n10,0.00,-12.34\n"
+    )
+    assert number_lines(np.full((2, 1), np.nan), 2) == "\n\n"
