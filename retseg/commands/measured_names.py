@@ -1,16 +1,23 @@
 """Which files of labels form a volume, and which B-scan each is: by their names, or by the user's pattern."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from retseg.bscan import Eye
 from retseg.data.readers.names import natural_key, safe_name, safe_part, unique_names
 from retseg.errors import InputError
-from retseg.evaluation.label_volumes import label_ending
+from retseg.evaluation.label_volumes import label_ending, label_paths
 
 DEFAULT = re.compile(r"(?P<volume>.+?)_b(?P<bscan>\d+)(?P<grader>_g\d)?(?:_(?:mask|surfaces))?")
 """Names that retseg gives: volume, B-scan, grader; e.g. s03_b10_g1, Subject_01_b010_mask. A grader's are a volume."""
+
+_DEEPEST = 4
+"""Folders above a place that are looked at: `retseg predict` writes volumes as deep as its scans lie."""
+
+_EYES: dict[str, Eye] = {"od": "OD", "r": "OD", "right": "OD", "os": "OS", "l": "OS", "left": "OS"}
 
 _ENDS = re.compile(r"(.+)_(?:mask|surfaces)")
 
@@ -26,10 +33,11 @@ class LabelFile:
 
 @dataclass(frozen=True, slots=True)
 class NamedVolume:
-    """Files of one volume, in the order of their B-scans. name: parts parted by "/"; is_alone: a file by itself."""
+    """Files of one volume, in the order of their B-scans. name: parts parted by "/". eye: if a pattern says it."""
 
     name: str
     files: tuple[LabelFile, ...]
+    eye: Eye | None = None
 
     @property
     def is_alone(self) -> bool:
@@ -38,7 +46,10 @@ class NamedVolume:
 
 
 def read_pattern(text: str) -> re.Pattern[str]:
-    """The pattern of --volumes-by. InputError where it is no regular expression, or lacks one of its two groups."""
+    """The pattern of --volumes-by, which may have a group eye besides volume and bscan.
+
+    InputError where it is no regular expression, or lacks one of these two.
+    """
     example = "e.g. '(?P<volume>.+)/(?P<bscan>[0-9]+)'"
     try:
         pattern = re.compile(text)
@@ -55,22 +66,23 @@ def named_volumes(paths: Sequence[Path], root: Path, pattern: re.Pattern[str] | 
     Without a pattern, a name that is not like retseg's is a file by itself. InputError where two files are one B-scan,
     or the user's pattern is not in a name or finds no number.
     """
-    volumes: dict[str, dict[int, Path]] = {}
+    volumes: dict[tuple[str, Eye | None], dict[int, Path]] = {}
     alone: list[Path] = []
     for path in paths:
         found = _volume_and_bscan(path, root, pattern)
         if found is None:
             alone.append(path)
             continue
-        volume, bscan = found
-        other = volumes.setdefault(volume, {}).setdefault(bscan, path)
+        volume, bscan, eye = found
+        other = volumes.setdefault((volume, eye), {}).setdefault(bscan, path)
         if other is not path:
             raise InputError(f"{path}: B-scan {bscan} of {volume}, as {other} is; keep one file a B-scan")
-    wanted = [(safe_name(name.split("/")), "") for name in volumes]
+    wanted = [(safe_name((f"{name}_{eye}" if eye else name).split("/")), "") for name, eye in volumes]
     wanted += [(safe_name(_scan_name(path, root).split("/")), (label_ending(path) or "")[1:]) for path in alone]
     names = unique_names(wanted)
     found_volumes = [
-        NamedVolume(name, _label_files(name, files)) for name, files in zip(names, volumes.values(), strict=False)
+        NamedVolume(name, _label_files(name, files), eye)
+        for name, ((_, eye), files) in zip(names, volumes.items(), strict=False)
     ]
     found_volumes += [
         NamedVolume(name, (LabelFile(path, name.rpartition("/")[2]),))
@@ -95,12 +107,17 @@ def _scan_name(path: Path, root: Path) -> str:
     return match[1] if match else name
 
 
-def _volume_and_bscan(path: Path, root: Path, pattern: re.Pattern[str] | None) -> tuple[str, int] | None:
+def _volume_and_bscan(path: Path, root: Path, pattern: re.Pattern[str] | None) -> tuple[str, int, Eye | None] | None:
+    """Volume, B-scan and eye that a name says; None where it says nothing and there is no pattern of the user's."""
     name = path.relative_to(root).as_posix()
     name = name[: len(name) - len(label_ending(path) or "")]
     if pattern is None:
         match = DEFAULT.fullmatch(name)
-        return (match["volume"] + (match["grader"] or ""), int(match["bscan"])) if match else None
+        if match is None:
+            return None
+        parts = (match["volume"] + (match["grader"] or "")).split("/")
+        # retseg puts the files of a volume into a folder called like it.
+        return "/".join(parts[:-1] if parts[-1:] == parts[-2:-1] else parts), int(match["bscan"]), None
     match = pattern.search(name)
     if match is None:
         raise InputError(f"--volumes-by: {pattern.pattern} is not in {name}; change it")
@@ -110,4 +127,42 @@ def _volume_and_bscan(path: Path, root: Path, pattern: re.Pattern[str] | None) -
             f"--volumes-by: {pattern.pattern} finds volume {volume!r}, B-scan {bscan!r} in {name}; expected a name and "
             "a whole number"
         )
-    return volume, int(bscan)
+    return volume, int(bscan), _eye(match.groupdict().get("eye"), name)
+
+
+def _eye(word: str | None, name: str) -> Eye | None:
+    """The eye that a word in a name means. InputError where it is none."""
+    if not word:
+        return None
+    if (eye := _EYES.get(word.casefold())) is None:
+        raise InputError(f"--volumes-by: finds eye {word!r} in {name}; expected one of {', '.join(_EYES)}")
+    return eye
+
+
+def labels_of(place: Path) -> list[Path]:
+    """Files of labels below a place; of what `retseg predict` or `retseg measure` wrote, the surfaces alone.
+
+    Such folders below the place are left out: they hold what came of labels or scans, perhaps of these.
+    """
+    paths = label_paths(place)
+    if place.is_file():
+        return paths
+    if any(_is_written(folder) for folder in (place, *place.resolve().parents[:_DEEPEST])):
+        surfaces = [path for path in paths if path.name.endswith("_surfaces.csv")]
+        if not surfaces:
+            raise InputError(f"{place}: retseg wrote it, without surfaces; make them with --save surfaces")
+        return surfaces
+    written = {folder for folder in {p for path in paths for p in path.parents} if _is_written(folder)}
+    kept = [path for path in paths if written.isdisjoint(path.parents)]
+    if not kept:
+        raise InputError(f"{place}: all labels below it are in {min(written)}, which retseg wrote; name that folder")
+    return kept
+
+
+def _is_written(folder: Path) -> bool:
+    """Whether `retseg predict` or `retseg measure` wrote a folder."""
+    try:
+        content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # nobody's run.json, or somebody else's
+    return isinstance(content, dict) and content.get("command") in ("retseg predict", "retseg measure")

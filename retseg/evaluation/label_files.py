@@ -27,7 +27,10 @@ LARGEST_PIXELS = 2**28
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """What a file says: a mask (H, W) int8, or surface_rows (S, W), or both, and what else it knows of its scan."""
+    """What a file says: a mask (H, W) int8, or surface_rows (S, W), or both, and what else it knows of its scan.
+
+    num_rows: H, where there is no mask that shows it.
+    """
 
     path: Path
     mask: Array | None = None
@@ -36,6 +39,7 @@ class Labels:
     subject: str | None = None
     label_origin: str | None = None
     image: Array | None = None
+    num_rows: int | None = None
 
     @property
     def num_columns(self) -> int:

@@ -1,19 +1,21 @@
 """Anybody's labels of whole volumes: one file of B masks or surfaces, read to the scans that it holds.
 
 B B-scans, H rows (depth), W columns, S surfaces. .npy (B, H, W) of class ids or (B, 8, W) of floating type; .npz with
-the array `mask` (B, H, W) or `surface_rows` (B, 8, W); .tif of B pages; .nii and .nii.gz of class ids (W, H, B):
-columns, rows, B-scans. A file of a single scan (`label_files`) is a volume of one.
+the array `mask` (B, H, W) or `surface_rows` (B, 8, W); .tif of B pages; .nii and .nii.gz of class ids (W, B, H), as
+retseg writes them, or (W, H, B), rows downwards or upwards: it is seen on the layers. A file of a single scan
+(`label_files`) is a volume of one.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageSequence
 
-from retseg.anatomy import IGNORE, NUM_SURFACES
+from retseg.anatomy import IGNORE, NUM_CLASSES, NUM_SURFACES
 from retseg.bscan import Array, Spacing
 from retseg.data.readers.names import natural_key
 from retseg.data.readers.tiff_scale import TiffScale, tiff_scale
@@ -36,17 +38,20 @@ _TIFF_ENDINGS = (".tif", ".tiff")
 _UM_PER_UNIT = {"mm": 1e3, "micron": 1.0, "meter": 1e6}
 _LINES_LOOKED_AT = 4096
 _FROM_FILE = "file header"
+NOT_LOOKED_AT = 255
+"""In NIfTI masks: B-scans that are all of it were not at hand."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelVolume:
-    """Scans of one file, in the order of their B-scans.
+    """Scans of one file, in the order of their B-scans, and the numbers of these, 0-based.
 
     is_volume: the file holds a stack, be it of one; else it is one scan, whose name may say which B-scan it is.
     distance_um: of B-scans, as the file says. notices: one line each.
     """
 
     scans: tuple[Labels, ...]
+    numbers: tuple[int, ...] = (0,)
     is_volume: bool = False
     distance_um: float | None = None
     notices: tuple[str, ...] = field(default=())
@@ -99,7 +104,25 @@ def read_label_volume(path: Path, ignore_labels: Sequence[int] = ()) -> LabelVol
         arrays = read_npz(path)
         if any(arrays[name].ndim == 3 for name in ("mask", "surface_rows") if name in arrays):
             return _of_npz(path, arrays, ignore_labels)
-    return LabelVolume((read_labels(path, ignore_labels),))
+    labels = read_labels(path, ignore_labels)
+    return LabelVolume((_told_beside(labels) if ending == ".csv" else labels,))
+
+
+def _told_beside(labels: Labels) -> Labels:
+    """Surfaces with the pixel size and H of the .json that retseg writes beside `<scan>_surfaces.csv`, if it is there.
+
+    InputError where it is damaged.
+    """
+    beside = labels.path.with_suffix(".json")
+    if not (labels.path.stem.endswith("_surfaces") and beside.is_file()):
+        return labels
+    try:
+        content = json.loads(beside.read_text(encoding="utf-8"))
+        sizes = [None if content[name] is None else float(content[name]) for name in ("axial_um", "lateral_um")]
+        spacing = Spacing(sizes[0], sizes[1], str(content["scale_source"]))
+        return replace(labels, spacing=spacing, num_rows=int(content["rows"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{beside}: not what retseg writes beside surfaces ({error}); mend or remove it") from error
 
 
 def _of_npz(path: Path, arrays: dict[str, Array], ignore_labels: Sequence[int]) -> LabelVolume:
@@ -129,7 +152,7 @@ def _of_arrays(
     if masks is not None:
         _refuse_other_axes(scans, path)
     found = scale or TiffScale()
-    return LabelVolume(tuple(scans), True, found.distance_um, found.notices)
+    return LabelVolume(tuple(scans), tuple(range(len(scans))), True, found.distance_um, found.notices)
 
 
 def _refuse_other_axes(scans: Sequence[Labels], path: Path) -> None:
@@ -150,7 +173,7 @@ def _share_in_order(lines: Array) -> float:
     """Share of lines (K, ...) with a layer that begin and end outside the retina and have their layers in order."""
     flat = lines.reshape(len(lines), -1)
     flat = flat[:, :: max(1, flat.shape[1] // _LINES_LOOKED_AT)]
-    flat = flat[:, (flat > 0).any(axis=0)]
+    flat = flat[:, ((flat > 0) & (flat < NUM_CLASSES)).any(axis=0)]
     if not flat.size:
         return 0.0
     depth = depth_classes(flat)
@@ -215,7 +238,7 @@ def _read_nifti(path: Path, ignore_labels: Sequence[int]) -> LabelVolume:
             raise InputError(f"{path}: {type(image).__name__}, no NIfTI file; name it after what it is")
         shape = image.shape
         if len(shape) != 3 or np.prod(shape, dtype=object) > LARGEST_PIXELS:
-            raise InputError(f"{path}: {shape} voxels, expected (columns, rows, B-scans), at most {LARGEST_PIXELS:,}")
+            raise InputError(f"{path}: {shape} voxels, expected (columns, B-scans, rows), at most {LARGEST_PIXELS:,}")
         voxels = np.asarray(image.dataobj)
         header: Any = image.header  # untyped
         unit, sizes = header.get_xyzt_units()[0], [float(size) for size in header.get_zooms()]
@@ -224,12 +247,37 @@ def _read_nifti(path: Path, ignore_labels: Sequence[int]) -> LabelVolume:
     except Exception as error:  # nibabel raises whatever a damaged byte leads it to
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a whole NIfTI file ({reason}); save it again") from error
+    volume, is_swapped, notices = _upright(voxels)
+    lateral, distance, axial = (sizes[place] for place in ((0, 2, 1) if is_swapped else (0, 1, 2)))
     per_unit = _UM_PER_UNIT.get(unit)
     if per_unit is None:
-        volume = _of_arrays(path, voxels.transpose(2, 1, 0), None, ignore_labels)
-        line = f"voxels of {', '.join(f'{size:g}' for size in sizes)} in no unit: not taken as a scale"
-        return LabelVolume(volume.scans, True, None, (line,))
-    lateral_um, axial_um, distance_um = (size * per_unit for size in sizes)
-    spacing = Spacing(axial_um, lateral_um, _FROM_FILE)
-    volume = _of_arrays(path, voxels.transpose(2, 1, 0), None, ignore_labels, spacing)
-    return LabelVolume(volume.scans, True, distance_um, volume.notices)
+        notices.append(f"voxels of {', '.join(f'{size:g}' for size in sizes)} in no unit: not taken as a scale")
+    spacing = None if per_unit is None else Spacing(axial * per_unit, lateral * per_unit, _FROM_FILE)
+    is_at_hand = ~(volume == NOT_LOOKED_AT).all(axis=(1, 2))
+    if not is_at_hand.any():
+        raise InputError(f"{path}: {NOT_LOOKED_AT} in all of it, so no labels; make it again")
+    found = _of_arrays(path, volume[is_at_hand], None, ignore_labels, spacing)
+    return LabelVolume(
+        scans=found.scans,
+        numbers=tuple(np.flatnonzero(is_at_hand).tolist()),
+        is_volume=True,
+        distance_um=None if per_unit is None else distance * per_unit,
+        notices=tuple(notices),
+    )
+
+
+def _upright(voxels: Array) -> tuple[Array, bool, list[str]]:
+    """(B, H, W) from (W, B, H) or (W, H, B), rows downwards; whether it was the latter; a notice for what was turned.
+
+    It is the way in which most columns have their layers in order; retseg's own way where no other is clearly better.
+    """
+    ways = {
+        "": voxels.transpose(1, 2, 0),
+        "rows run upwards in the file": voxels.transpose(1, 2, 0)[:, ::-1],
+        "axes are columns, rows, B-scans in the file": voxels.transpose(2, 1, 0),
+        "axes are columns, rows, B-scans in the file, rows run upwards": voxels.transpose(2, 1, 0)[:, ::-1],
+    }
+    shares = {what: _share_in_order(np.moveaxis(way, 1, 0)) for what, way in ways.items()}
+    best = max(shares, key=lambda what: shares[what])
+    way = best if shares[best] > 2 * shares[""] + 0.1 else ""
+    return ways[way], "axes" in way, [f"seen on the layers: {way}"] if way else []

@@ -22,6 +22,7 @@ def test_names_of_retseg_say_volume_and_bscan():
         "s03_g1": {2: "s03_b02_g1", 10: "s03_b10_g1"},
         "s03_g2": {10: "s03_b10_g2"},
     }
+    assert volumes("x/s03_g1/s03_b10_g1_surfaces.csv") == {"x/s03_g1": {10: "s03_b10_g1"}}
 
 
 def test_other_names_are_files_by_themselves():
@@ -33,6 +34,14 @@ def test_other_names_are_files_by_themselves():
 def test_a_pattern_sees_folders_too():
     found = volumes("anna/12.png", "anna/007.png", "bert/1.png", pattern="(?P<volume>.+)/(?P<bscan>[0-9]+)")
     assert found == {"anna": {7: "007", 12: "12"}, "bert": {1: "1"}}
+
+
+def test_a_pattern_may_know_the_eye():
+    paths = [ROOT / name for name in ("anna-L-1.png", "anna-r-1.png", "anna--1.png")]
+    pattern = read_pattern("(?P<volume>[a-z]+)-(?P<eye>[LRr]?)-(?P<bscan>[0-9])")
+    assert [(volume.name, volume.eye) for volume in named_volumes(paths, ROOT, pattern)] == [
+        ("anna", None), ("anna_OD", "OD"), ("anna_OS", "OS"),
+    ]  # fmt: skip
 
 
 def test_scans_of_other_folders_that_are_called_alike_are_called_after_their_bscan():
@@ -47,6 +56,7 @@ def test_scans_of_other_folders_that_are_called_alike_are_called_after_their_bsc
         (("a.png",), "(", r"--volumes-by \(: no regular expression"),
         (("a.png",), "(?P<volume>.)", "no group named bscan; e.g. "),
         (("a.png", "c"), "(?P<volume>b)(?P<bscan>.)", r"\(\?P<volume>b\)\(\?P<bscan>\.\) is not in a; change it"),
+        (("ab1.png",), "(?P<volume>a)(?P<eye>.)(?P<bscan>.)", "finds eye 'b' in ab1; expected one of od, r, right, os"),
         (("abc.png",), "(?P<volume>a)(?P<bscan>.)", "finds volume 'a', B-scan 'b' in abc; expected a name and a whole"),
     ],
 )

@@ -41,7 +41,7 @@ def test_a_volume_of_masks_in_one_file(tmp_path, masks, ending):
         pages = [Image.fromarray(mask) for mask in masks]
         pages[0].save(path, save_all=True, append_images=pages[1:])
     else:
-        nibabel.Nifti1Image(masks.transpose(2, 1, 0), np.eye(4)).to_filename(path)
+        nibabel.Nifti1Image(masks.transpose(2, 0, 1), np.eye(4)).to_filename(path)
     volume = read_label_volume(path)
     assert volume.is_volume
     assert (np.stack([labels.mask for labels in volume.scans]) == masks).all()
@@ -61,7 +61,7 @@ def test_surfaces_of_a_volume(tmp_path, masks):
 
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 1e-3), ("micron", 1.0)])
 def test_voxels_are_a_scale_where_their_unit_is_said(tmp_path, masks, unit, factor):
-    image = nibabel.Nifti1Image(masks.transpose(2, 1, 0), np.diag([11 * factor, 4 * factor, 250 * factor, 1]))
+    image = nibabel.Nifti1Image(masks.transpose(2, 0, 1), np.diag([11 * factor, 250 * factor, 4 * factor, 1]))
     image.header.set_xyzt_units(unit)
     image.to_filename(tmp_path / "scan.nii")
     volume = read_label_volume(tmp_path / "scan.nii")
@@ -71,10 +71,33 @@ def test_voxels_are_a_scale_where_their_unit_is_said(tmp_path, masks, unit, fact
 
 
 def test_voxels_in_no_unit_are_no_scale(tmp_path, masks):
-    nibabel.Nifti1Image(masks.transpose(2, 1, 0), np.diag([11, 4, 250, 1])).to_filename(tmp_path / "scan.nii")
+    nibabel.Nifti1Image(masks.transpose(2, 0, 1), np.diag([11, 250, 4, 1])).to_filename(tmp_path / "scan.nii")
     volume = read_label_volume(tmp_path / "scan.nii")
     assert volume.scans[0].spacing is None
-    assert volume.notices == ("voxels of 11, 4, 250 in no unit: not taken as a scale",)
+    assert volume.notices == ("voxels of 11, 250, 4 in no unit: not taken as a scale",)
+
+
+@pytest.mark.parametrize("is_swapped", [False, True])
+@pytest.mark.parametrize("step", [1, -1])
+def test_the_axes_of_a_nifti_file_are_seen_on_its_layers(tmp_path, masks, is_swapped, step):
+    voxels = masks[:, ::step].transpose((2, 1, 0) if is_swapped else (2, 0, 1))
+    image = nibabel.Nifti1Image(voxels, np.diag([0.011, *((0.004, 0.25) if is_swapped else (0.25, 0.004)), 1]))
+    image.header.set_xyzt_units("mm")
+    image.to_filename(tmp_path / "scan.nii")
+    volume = read_label_volume(tmp_path / "scan.nii")
+    assert (np.stack([labels.mask for labels in volume.scans]) == masks).all()
+    assert (volume.scans[0].spacing.axial_um, volume.distance_um) == pytest.approx((4, 250), rel=1e-6)
+    words = " ".join(volume.notices)
+    assert ("axes are columns, rows, B-scans in the file" in words) == is_swapped
+    assert ("rows run upwards" in words) == (step == -1)
+
+
+def test_planes_that_were_not_looked_at_are_missing_bscans(tmp_path, masks):
+    masks[1:3] = 255
+    nibabel.Nifti1Image(masks.transpose(2, 0, 1), np.eye(4)).to_filename(tmp_path / "scan.nii.gz")
+    volume = read_label_volume(tmp_path / "scan.nii.gz")
+    assert volume.numbers == (0, 3, 4)
+    assert (np.stack([labels.mask for labels in volume.scans]) == masks[[0, 3, 4]]).all()
 
 
 def test_a_tiff_of_known_scale(tmp_path, masks):
