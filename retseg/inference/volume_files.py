@@ -1,24 +1,27 @@
 """The files that `retseg predict` leaves for each volume, named after it. L slabs, B B-scans, W columns (A-scans)."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from retseg.bscan import Array
+from retseg.data.readers.names import safe_part
 from retseg.errors import InputError
 from retseg.evaluation.atomic import replacing_file
 from retseg.evaluation.output import write_csv
 from retseg.geometry.etdrs import Ring
 from retseg.geometry.fovea import Fovea, find_fovea, fovea_by_user
-from retseg.geometry.thickness import SLABS, Slab
+from retseg.geometry.thickness import SLABS, Slab, ThicknessProfile, read_slab
 from retseg.geometry.volume_map import ScanGrid, ThicknessMap, thickness_map
 from retseg.inference.intervals import Intervals
 from retseg.inference.predicted import PredictedVolume
-from retseg.inference.volume_tables import GRIDS, account, bscan_rows, profiles_of, sector_rows
+from retseg.inference.volume_tables import GRIDS, account, account_text, bscan_rows, profiles_of, sector_rows
 
 TOTAL = "total retina"
+FOVEAL_SLAB = read_slab("GCC")
+"""That `find_fovea` seeks the pit in."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,11 +49,18 @@ def write_volume_files(
 ) -> tuple[list[Path], tuple[str, ...]]:
     """Write what kinds name (tables, maps, nifti, eyepy) for a volume: the paths, and notices of what is left out.
 
+    maps are arrays and pictures; `arrays`, as `retseg measure --no-figures` asks for, leaves the pictures out.
     fovea: (column, B-scan) by the user; None: it is sought in the map. InputError where the user's lies outside it.
     """
     written = _Written(folder, volume.stem)
-    if {"tables", "maps"} & set(kinds):
-        _write_measures(volume, written, kinds, fovea, intervals, slabs, grids)
+    if {"tables", "maps", "arrays"} & set(kinds):
+        measured = _measured(volume, fovea, slabs, written.notices)
+        if "tables" in kinds:
+            _write_tables(volume, measured, written, intervals, grids)
+        if {"maps", "arrays"} & set(kinds) and measured.map is not None:
+            _write_map(measured.map, written.place("_thickness_map.npz"))
+        if "maps" in kinds and measured.map is not None:
+            _draw_maps(volume, measured.map, measured.fovea, written)
     if "nifti" in kinds:
         from retseg.inference.nifti_files import write_nifti
 
@@ -58,37 +68,53 @@ def write_volume_files(
     if "eyepy" in kinds:
         from retseg.inference.eyepy_files import write_eyepy
 
-        write_eyepy(volume, written.place(".eye"))
+        written.notices += write_eyepy(volume, written.place)
+    if "tables" in kinds:
+        # The last one, since it tells of the others.
+        told = account(volume, measured.grid, measured.fovea, intervals, written.notices)
+        with replacing_file(written.place("_volume.json")) as partial:
+            partial.write_text(account_text(told), encoding="utf-8", newline="\n")
     return written.paths, tuple(written.notices)
 
 
-def _write_measures(
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """Thickness along every B-scan; its map, grid and fovea, None where there is none."""
+
+    profiles: list[ThicknessProfile]
+    map: ThicknessMap | None
+    fovea: Fovea | None
+
+    @property
+    def grid(self) -> ScanGrid | None:
+        return None if self.map is None else self.map.grid
+
+
+def _measured(
+    volume: PredictedVolume, by_user: tuple[float, float] | None, slabs: Sequence[Slab], notices: list[str]
+) -> _Measured:
+    """What is measured of a volume, as far as its scale and places are known; a notice for what is not."""
+    profiles = profiles_of(volume, slabs)
+    if why := why_no_map(volume):
+        notices.append(f"no map: {why}")
+        return _Measured(profiles, None, None)
+    grid = volume.grid()
+    fovea = _fovea(volume, grid, by_user, notices)
+    return _Measured(profiles, thickness_map(profiles, grid), fovea)
+
+
+def _write_tables(
     volume: PredictedVolume,
+    measured: _Measured,
     written: _Written,
-    kinds: Collection[str],
-    by_user: tuple[float, float] | None,
     intervals: Intervals | None,
-    slabs: Sequence[Slab],
     grids: Mapping[str, tuple[Ring, ...]],
 ) -> None:
-    """Tables and maps of a volume, as far as its scale and places are known."""
-    profiles = profiles_of(volume, slabs)
-    grid = volume.grid() if volume.is_map else None
-    if grid is None:
-        written.notices.append(f"no map: {why_no_map(volume)}")
-    measured = None if grid is None else thickness_map(profiles, grid)
-    fovea = None if measured is None else _fovea(measured, by_user, written.notices)
-    if "tables" in kinds:
-        write_csv(written.place("_thickness.csv"), bscan_rows(volume, profiles, intervals))
-        if measured is not None and fovea is not None:
-            rows = sector_rows(volume, measured, fovea, grids, intervals)
-            write_csv(written.place("_etdrs.csv"), rows)
-        told = json.dumps(account(volume, grid, fovea, written.notices), indent=1, allow_nan=False, ensure_ascii=False)
-        with replacing_file(written.place("_volume.json")) as partial:
-            partial.write_text(told + "\n", encoding="utf-8")
-    if "maps" in kinds and measured is not None:
-        _write_map(measured, written.place("_thickness_map.npz"))
-        _draw_maps(volume, measured, fovea, written)
+    """<volume>_thickness.csv, and where there is a map with a fovea <volume>_etdrs.csv."""
+    write_csv(written.place("_thickness.csv"), bscan_rows(volume, measured.profiles, intervals))
+    if measured.map is not None and measured.fovea is not None:
+        rows = sector_rows(volume, measured.map, measured.fovea, grids, intervals)
+        write_csv(written.place("_etdrs.csv"), rows)
 
 
 def why_no_map(volume: PredictedVolume) -> str:
@@ -101,20 +127,22 @@ def why_no_map(volume: PredictedVolume) -> str:
         return "the lateral size of a pixel is not known; give --spacing"
     if volume.distance is None:
         return "the distance of B-scans is not known; give --bscan-distance"
-    return "" if volume.is_map else "the B-scans differ in width"
+    return "" if volume.is_map else "the B-scans differ in width, or are one column wide"
 
 
-def _fovea(measured: ThicknessMap, by_user: tuple[float, float] | None, notices: list[str]) -> Fovea | None:
+def _fovea(
+    volume: PredictedVolume, grid: ScanGrid, by_user: tuple[float, float] | None, notices: list[str]
+) -> Fovea | None:
     """The foveal centre: the user's, or the one that is found; None, with a notice, where none is."""
-    grid = measured.placed()
     if by_user is not None:
         x_um, y_um = grid.place_um(*by_user)
         _refuse_outside(grid, by_user, (x_um, y_um))
         return fovea_by_user(x_um, y_um)
     try:
-        fovea = find_fovea(measured)
+        # Sought in its own slab, whatever else is measured.
+        fovea = find_fovea(thickness_map(profiles_of(volume, [FOVEAL_SLAB]), grid), FOVEAL_SLAB.name)
     except InputError as error:
-        notices.append(str(error))
+        notices.append(f"no table of sectors: {error}, --fovea COLUMN,BSCAN")
         return None
     if fovea.doubt:
         notices.append(f"the fovea is doubtful ({fovea.doubt}): check it, and give --fovea COLUMN,BSCAN")
@@ -149,20 +177,23 @@ def _write_map(measured: ThicknessMap, path: Path) -> None:
 
 
 def _draw_maps(volume: PredictedVolume, measured: ThicknessMap, fovea: Fovea | None, written: _Written) -> None:
-    """Pictures seen from the front: total retina with its sectors, every layer, and the brightness of the retina."""
+    """Pictures seen from the front: total retina and slabs asked for, every layer, and the brightness of the retina."""
     from retseg.figures.en_face import layer_maps, retina_en_face
     from retseg.figures.saving import save_png
     from retseg.figures.thickness import thickness_en_face
 
-    if TOTAL in [slab.name for slab in measured.slabs]:
-        save_png(thickness_en_face(measured, TOTAL, fovea, volume.stem), written.place("_thickness_map.png"))
+    for slab in measured.slabs:
+        if slab.name == TOTAL or slab not in SLABS:
+            ending = "" if slab.name == TOTAL else "_" + safe_part(slab.name.replace(":", "-"))
+            figure = thickness_en_face(measured, slab.name, fovea, volume.stem)
+            save_png(figure, written.place(f"_thickness_map{ending}.png"))
     save_png(layer_maps(measured, fovea, volume.stem), written.place("_layer_maps.png"))
-    save_png(
-        retina_en_face(retina_brightness(volume), measured.placed(), fovea, volume.stem), written.place("_en_face.png")
-    )
+    if any(scan.image.any() for scan in volume.scans):  # labels alone have no image
+        figure = retina_en_face(retina_brightness(volume), measured.placed(), fovea, volume.stem)
+        save_png(figure, written.place("_en_face.png"))
 
 
-def retina_brightness(volume: PredictedVolume) -> np.ndarray:
+def retina_brightness(volume: PredictedVolume) -> Array:
     """Mean gray level (B, W) between the ILM and BM of each column, nan where there is no retina."""
     means = []
     for scan in volume.scans:
