@@ -9,6 +9,7 @@ from retseg.commands import audit, data
 from retseg.commands.compare import compare
 from retseg.commands.evaluate import evaluate
 from retseg.commands.explain import explain
+from retseg.commands.export import export
 from retseg.commands.measure import measure
 from retseg.commands.predict import predict
 from retseg.commands.reproduce import reproduce
@@ -28,6 +29,7 @@ app.command()(measure)
 app.command()(compare)
 app.command()(explain)
 app.command()(predict)
+app.command()(export)
 app.command()(reproduce)
 
 

@@ -38,6 +38,14 @@ def open_scan_network(path: Path, checkpoint: str = "best") -> ScanNetwork:
         if not (run_dir / "config.yaml").is_file():
             raise InputError(f"{path}: no checkpoint in a run folder (RUN/checkpoints/*.ckpt); name one, or the RUN")
         return _of_run(run_dir, path.stem)
+    if ending == ".onnx":
+        from retseg.inference.onnx_network import open_onnx
+
+        return open_onnx(path)
+    if ending == ".safetensors":
+        from retseg.commands.rebuilt_network import open_safetensors
+
+        return open_safetensors(path)
     if ending in REFUSED:
         raise InputError(
             f"{path}: {REFUSED[ending]}, and is not loaded; export .onnx or .safetensors with `retseg export`"

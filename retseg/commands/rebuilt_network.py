@@ -1,0 +1,82 @@
+"""A network from a safetensors file: its class, one of retseg's own, is built anew and takes the weights."""
+
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from retseg.build import make
+from retseg.errors import InputError
+from retseg.inference.network import ScanNetwork
+from retseg.inference.weights_file import WeightsFile, read_weights
+from retseg.training.environment import weights_sha256
+
+OWN_CLASS = re.compile(r"(retseg\.models\.[a-z_]+)\.([A-Z]\w*)")
+
+
+def open_safetensors(path: Path) -> ScanNetwork:
+    """The network of a file that `retseg export` wrote. InputError where it is another, damaged, or refused."""
+    found = read_weights(path)
+    _check_class(path, found.architecture)
+    with torch.device("meta"):  # no memory is taken before the shapes are known to be those of the file
+        net: nn.Module = make(OmegaConf.create(dict(found.architecture)), f"{path}: architecture")
+    _check_shapes(path, net.state_dict(), found)
+    net.load_state_dict(dict(found.tensors), assign=True)
+    net.eval()
+    if (sha256 := weights_sha256(net)) != found.card.sha256:
+        raise InputError(
+            f"{path}: damaged, its weights have sha256 {sha256[:12]}..., its card says {found.card.sha256[:12]}...; "
+            "export the run again"
+        )
+    _check_forward(path, net, len(found.card.class_names))
+    return ScanNetwork(found.card, net, "PyTorch", net)
+
+
+def _check_class(path: Path, architecture: Mapping[str, Any]) -> None:
+    """InputError where the architecture is anything but a network class of retseg and plain settings."""
+    target = architecture.get("_target_")
+    match = OWN_CLASS.fullmatch(target) if isinstance(target, str) else None
+    if match is None:
+        raise InputError(f"{path}: names {target!r:.80} as its network; only networks of retseg.models are built")
+    module, name = match.groups()
+    try:
+        found = getattr(import_module(module), name, None)
+    except ImportError:
+        found = None
+    if not (isinstance(found, type) and issubclass(found, nn.Module) and found.__module__ == module):
+        raise InputError(f"{path}: names {target}, which this retseg has not; update retseg, or export the run again")
+    for key, value in architecture.items():
+        parts = value if isinstance(value, list) else [value]
+        is_plain = all(part is None or isinstance(part, bool | int | float | str) for part in parts)
+        if key != "_target_" and (key.startswith("_") or not is_plain or "${" in str(value)):
+            raise InputError(f"{path}: {key}={value!r:.60} is no plain setting of a network; export the run again")
+
+
+def _check_shapes(path: Path, expected: Mapping[str, Tensor], found: WeightsFile) -> None:
+    """InputError where the tensors are not those of the architecture: the first that differs, expected and found."""
+    for name in sorted({*expected, *found.tensors}):
+        sides = [tensors.get(name) for tensors in (expected, found.tensors)]
+        words = ["none" if side is None else f"{tuple(side.shape)} {side.dtype}" for side in sides]
+        if words[0] != words[1]:
+            raise InputError(
+                f"{path}: weights of another architecture, {name}: expected {words[0]}, found {words[1]}; "
+                "export the run again"
+            )
+
+
+def _check_forward(path: Path, net: nn.Module, num_classes: int) -> None:
+    """InputError where the network does not turn images of one channel into logits of that many classes."""
+    try:
+        with torch.no_grad():
+            shape = tuple(net(torch.zeros(1, 1, 32, 32)).shape)
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: cannot see gray images ({' '.join(str(error).split()):.120}); export again"
+        ) from error
+    if shape != (1, num_classes, 32, 32):
+        raise InputError(f"{path}: gives {shape[1]} classes, its card names {num_classes}; export the run again")

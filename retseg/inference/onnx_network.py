@@ -1,0 +1,149 @@
+"""A network as an ONNX file with its card in it, written and read; onnxruntime runs it on the CPU.
+
+Read: what a stranger may have put into a file is refused before onnxruntime sees it, see `refuse_hostile`.
+"""
+
+import warnings
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+from retseg.errors import InputError
+from retseg.inference.network import NetworkCard, ScanNetwork
+from retseg.inference.onnx_checks import refuse_hostile
+from retseg.inference.torch_network import GRAY_LEVELS, INPUT, OUTPUTS, on_multiples
+
+CARD, DIGEST = "card", "sha256"
+"""Names in the metadata: the card, and the hash of everything else in the file."""
+
+
+def save_onnx(program: ExportedProgram, path: Path, texts: Mapping[str, str]) -> None:
+    """Write the file, texts as its metadata. InputError where the extra `export` is not installed."""
+    need("onnx"), need("onnxscript")
+    with warnings.catch_warnings():
+        # torch's own calls of what torch and onnxscript have deprecated: nothing that a user could change.
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        exported = torch.onnx.export(
+            program, dynamo=True, input_names=[INPUT], output_names=list(OUTPUTS), verbose=False, external_data=False
+        )
+    assert exported is not None
+    model = exported.model_proto
+    _strip(model)
+    for name, text in texts.items():
+        model.metadata_props.add(key=name, value=text)
+    model.metadata_props.add(key=DIGEST, value=digest(model))
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def open_onnx(path: Path) -> ScanNetwork:
+    """The network of a file that `retseg export` wrote. InputError where it is another, damaged, or refused.
+
+    Scans are predicted side by side by several threads, so onnxruntime works on one core for each call.
+    """
+    content = read_bytes(path)
+    model = _parse(path, content)
+    refuse_hostile(path, model)
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    if CARD not in texts:
+        raise InputError(f"{path}: no card of a retseg network in it; only files of `retseg export` are read")
+    card = NetworkCard.from_json(texts[CARD], str(path))
+    if texts.get(DIGEST) != digest(model):
+        raise InputError(f"{path}: damaged, its content has not the sha256 that it names; export the run again")
+    _check_signature(path, model, len(card.class_names))
+    session = _session(path, content)
+
+    def forward(images: Tensor) -> Tensor:
+        levels = (images * GRAY_LEVELS).contiguous().numpy()
+        return torch.from_numpy(session.run([OUTPUTS[0]], {INPUT: levels})[0])
+
+    return ScanNetwork(card, forward if card.size is not None else on_multiples(forward), "onnxruntime")
+
+
+def digest(model: Any) -> str:
+    """Hash over an ONNX model's graph and metadata, without the entry that holds this hash."""
+    found = sha256(model.graph.SerializeToString(deterministic=True))
+    for entry in sorted(model.metadata_props, key=lambda entry: str(entry.key)):
+        if entry.key != DIGEST:
+            found.update(f"\n{entry.key}\n{entry.value}".encode())
+    return found.hexdigest()
+
+
+def need(package: str) -> Any:
+    """A package of the extra `export`. InputError where it is not installed."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise InputError(f"{package} is not installed; `pip install 'retseg[export]'`") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content. InputError where it cannot be read, or is empty."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name a file of `retseg export`") from error
+    if not content:
+        raise InputError(f"{path}: is empty; export the run again")
+    return content
+
+
+def _parse(path: Path, content: bytes) -> Any:
+    """The model, not looking for data outside the file."""
+    model = need("onnx").ModelProto()
+    try:
+        model.ParseFromString(content)
+    except Exception as error:  # protobuf's DecodeError, of whichever implementation is installed
+        if type(error).__name__ != "DecodeError":
+            raise
+        raise InputError(f"{path}: no ONNX file, or cut off; export the run again") from error
+    if not model.HasField("graph"):
+        raise InputError(f"{path}: no ONNX file, or cut off; export the run again")
+    return model
+
+
+def _session(path: Path, content: bytes) -> Any:
+    runtime = need("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors alone: they come as exceptions, too
+    try:
+        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own errors have no class in common but this one
+        line = " ".join(str(error).split())
+        raise InputError(f"{path}: onnxruntime cannot load it ({line:.160}); export the run again") from error
+
+
+def _check_signature(path: Path, model: Any, num_classes: int) -> None:
+    """InputError where inputs or outputs are not those of an exported network."""
+    inputs = [value.name for value in model.graph.input]
+    outputs = {value.name: value.type.tensor_type.shape.dim for value in model.graph.output}
+    if inputs != [INPUT] or OUTPUTS[0] not in outputs:
+        raise InputError(
+            f"{path}: has inputs {', '.join(inputs)} and outputs {', '.join(outputs)}, expected {INPUT} and "
+            f"{', '.join(OUTPUTS)}; export the run again"
+        )
+    shape = outputs[OUTPUTS[0]]
+    if len(shape) != 4 or shape[1].dim_value != num_classes:
+        found = " x ".join(str(dim.dim_value or dim.dim_param or "?") for dim in shape)
+        raise InputError(f"{path}: gives logits of {found}, expected N x {num_classes} x H x W; export the run again")
+
+
+def _strip(model: Any) -> None:
+    """Take out where in which source file each node came from: paths of this machine. Name the dimensions."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    del graph.value_info[:]
+    renamed: dict[str, str] = {}
+    for value in (*graph.input, *graph.output):
+        for name, dim in zip("NCHW", value.type.tensor_type.shape.dim, strict=True):
+            if dim.dim_param:
+                dim.dim_param = renamed.setdefault(dim.dim_param, name)

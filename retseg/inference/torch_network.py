@@ -1,0 +1,90 @@
+"""A network as a program of torch.export that takes gray levels: the start of ONNX files, and a file (.pt2) itself.
+
+N scans, C classes, H rows, W columns.
+"""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from retseg.errors import InputError
+
+INPUT, OUTPUTS = "image", ("logits", "probabilities")
+
+MULTIPLE = 32
+"""Exported networks of no fixed size take H and W that this divides: five poolings halve them."""
+
+GRAY_LEVELS = 255
+
+Forward = Callable[[Tensor], Tensor]
+
+
+class OfGrayLevels(nn.Module):
+    """Logits and probabilities, each (N, C, H, W), of images (N, 1, H, W) of gray levels 0..255, clipped to these."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Both outputs, in the order of `OUTPUTS`."""
+        logits = self.net(image.clamp(0, GRAY_LEVELS) / GRAY_LEVELS)
+        return logits, logits.softmax(dim=1)
+
+
+def as_program(net: nn.Module, size: tuple[int, int] | None) -> ExportedProgram:
+    """The program of a network: any N; H and W of `size`, or, where that is None, any multiples of 32.
+
+    InputError where torch.export cannot follow what the network does.
+    """
+    height, width = size or (2 * MULTIPLE, 3 * MULTIPLE)
+    dims: dict[int, object] = {0: Dim("N", min=1)}
+    if size is None:
+        dims |= {2: MULTIPLE * Dim("H", min=1), 3: MULTIPLE * Dim("W", min=1)}
+    net = OfGrayLevels(deepcopy(net)).eval().requires_grad_(False)
+    example = torch.zeros(2, 1, height, width)
+    try:
+        program = torch.export.export(net, (example,), dynamic_shapes=({**dims},))
+    except (RuntimeError, ValueError, torch._dynamo.exc.UserError) as error:
+        line = " ".join(str(error).split())
+        raise InputError(
+            f"{type(net.net).__name__}: torch.export cannot follow it ({line:.160}); export --format safetensors"
+        ) from error
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # holds paths of this machine
+    return program
+
+
+def save_program(program: ExportedProgram, path: Path, texts: Mapping[str, str]) -> None:
+    """Write a .pt2 file, texts beside the program in it."""
+    torch.export.save(program, path, extra_files=dict(texts))
+
+
+def own_program(path: Path, size: tuple[int, int] | None) -> Forward:
+    """The forward pass of a program that this very process has saved, to check it.
+
+    Files of others are never opened so: a .pt2 file holds a program.
+    """
+    module = torch.export.load(path).module()
+
+    def forward(images: Tensor) -> Tensor:
+        logits: Tensor = module(images * GRAY_LEVELS)[0]
+        return logits
+
+    return forward if size is not None else on_multiples(forward)
+
+
+def on_multiples(forward: Forward) -> Forward:
+    """A forward pass for any H and W: images are padded (last row and column repeated), logits cut back."""
+
+    def padded(images: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        pads = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+        return forward(F.pad(images, pads, mode="replicate") if any(pads) else images)[..., :height, :width]
+
+    return padded
