@@ -6,6 +6,7 @@ import typer
 
 from retseg import __version__
 from retseg.commands import audit, data
+from retseg.commands.calibrate import calibrate
 from retseg.commands.compare import compare
 from retseg.commands.evaluate import evaluate
 from retseg.commands.explain import explain
@@ -17,7 +18,7 @@ from retseg.errors import InputError
 
 app = typer.Typer(
     name="retseg",
-    help="Retinal layers from OCT B-scans: convert, explain, measure in microns. To train: `python -m retseg.train`.",
+    help="Retinal layers from OCT B-scans: predict, explain, measure in microns. To train: `python -m retseg.train`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -29,6 +30,7 @@ app.command()(measure)
 app.command()(compare)
 app.command()(explain)
 app.command()(predict)
+app.command()(calibrate)
 app.command()(export)
 app.command()(reproduce)
 

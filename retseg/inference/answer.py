@@ -68,9 +68,11 @@ def column_confidence(probabilities: Tensor, rows: Tensor) -> Tensor:
 
 
 def combined(answers: Sequence[Answer]) -> Answer:
-    """One answer from several: mean rows, and the variance of each plus that between them (law of total variance).
+    """One answer from several: median rows, and the mean variance of each plus that of each about them.
 
-    A column is known where at least half of the answers know it; the mean is over those. Features are the first's.
+    A column is known where at least half of the answers know it, and those count. The median of ordered surfaces is
+    ordered, and one member that fails on a faint scan does not drag the others along: a mean of five networks was off
+    by 28 um over scans half of which were spoiled. Features are the first's.
     """
     if len(answers) == 1:
         return answers[0]
@@ -79,16 +81,22 @@ def combined(answers: Sequence[Answer]) -> Answer:
     is_known = np.isfinite(rows).all(axis=1)
     count = is_known.sum(axis=0)
     is_agreed = 2 * count >= len(answers)
-    mean = _mean(rows, is_known[:, None], count)
-    variance = _mean(sd**2 + (rows - mean) ** 2, is_known[:, None], count)
+    middle = _median(rows, is_known)
+    variance = _mean(sd**2 + (rows - middle) ** 2, is_known[:, None], count)
     given = [answer.probabilities for answer in answers if answer.probabilities is not None]
     return Answer(
-        rows=np.where(is_agreed, mean, np.nan).astype(np.float32),
+        rows=np.where(is_agreed, middle, np.nan).astype(np.float32),
         sd=np.where(is_agreed, np.sqrt(variance), np.nan).astype(np.float32),
         confidence=np.where(is_agreed, _mean(confidence, is_known, count), np.nan).astype(np.float32),
         features=answers[0].features,
         probabilities=np.stack(given).mean(axis=0, dtype=np.float32).astype(np.float16) if given else None,
     )
+
+
+def _median(rows: Array, is_known: Array) -> Array:
+    """Median (S, W) of the rows (N, S, W) of the answers that know a column (N, W); 0 where none does."""
+    some = np.where(is_known[:, None], rows, np.where(is_known.any(axis=0), np.nan, 0.0))
+    return np.asarray(np.nanmedian(some, axis=0))
 
 
 def _mean(values: Array, is_known: Array, count: Array) -> Array:

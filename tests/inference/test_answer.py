@@ -62,8 +62,14 @@ def test_variance_of_several_answers_is_within_plus_between():
 def test_a_column_is_known_where_half_of_the_answers_know_it():
     nan = float("nan")
     found = combined([answer([[10, nan, nan]]), answer([[12, 20, nan]]), answer([[14, 22, 30]])])
-    np.testing.assert_allclose(found.rows, [[12, 21, nan]])
+    np.testing.assert_allclose(found.rows, [[12, 21, nan]])  # of two, the middle
     assert np.isnan(found.confidence[2])
+
+
+def test_one_answer_that_is_far_off_does_not_drag_the_others_along():
+    found = combined([answer([[10.0]]), answer([[11.0]]), answer([[90.0]])])
+    assert found.rows == [[11.0]]
+    assert found.sd > 40  # but it is told
 
 
 def test_combined_surfaces_stay_in_order():
