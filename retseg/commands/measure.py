@@ -74,8 +74,9 @@ def measure(
 
     Files called VOLUME_b10, with or without _g1 (grader), _mask, _surfaces,
     are B-scan 10 of VOLUME; other names are told by --volumes-by, which sees
-    the path below LABELS without its ending. A B-scan that is missing leaves
-    a gap. A scale that nobody gave stays unknown: then pixels, and no map.
+    the path below LABELS without its ending, and may have a group eye (OD,
+    OS, R, L). A B-scan that is missing leaves a gap. A scale that nobody
+    gave stays unknown: then pixels, and no map.
 
     What is written is what `retseg predict` writes: surfaces and thickness
     of each scan, tables and maps of each volume, scans.csv.

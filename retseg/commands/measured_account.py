@@ -27,10 +27,12 @@ PACKAGES = ("numpy", "scipy", "pillow", "nibabel")
 class Measured:
     """What came of a call.
 
-    volumes: as they were measured. rows: of scans.csv. notices: with the number of volumes that each is of.
+    volumes: as they were measured. accounts: what <volume>_volume.json says. rows: of scans.csv. notices: with the
+    number of volumes that each is of.
     """
 
     volumes: list[ScanVolume] = field(default_factory=list)
+    accounts: list[Mapping[str, Any]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notices: Counter[str] = field(default_factory=Counter)

@@ -55,15 +55,27 @@ class Wanted:
         return rows
 
     def write_volume(self, volume: PredictedVolume) -> tuple[list[Path], list[str]]:
-        """Tables and maps of a volume of several B-scans: the paths, and a notice for what could not be measured."""
+        """Tables and maps of a volume, of one B-scan a picture: the paths, and notices of what is left out."""
         from retseg.inference.volume_files import write_volume_files
 
-        if self.folder is None or len(volume.scans) < 2:
+        if self.folder is None or not volume.scans:
             return [], []
         folder = folder_of(volume, self.folder)
         make_folder(folder)
+        if len(volume.scans) == 1:
+            return [self._draw_scan(volume.scans[0], folder)] if "maps" in self.kinds else [], []
         kinds = self.kinds & {"tables", "arrays", "maps"}
         paths, notices = write_volume_files(
             volume, folder, kinds, self.foveae.of(volume.name), slabs=self.slabs, grids=self.grids
         )
         return list(paths), list(notices)
+
+    def _draw_scan(self, scan: PredictedScan, folder: Path) -> Path:
+        """The layers along a scan that has no map."""
+        from retseg.figures.saving import save_png
+        from retseg.figures.thickness import thickness_along
+
+        path = folder / f"{scan.name}_thickness.png"
+        profile = thickness_profile(scan.surface_rows, scan.spacing, self.slabs)
+        save_png(thickness_along(profile, scan.spacing, scan.name), path)
+        return path

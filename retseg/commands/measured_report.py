@@ -18,9 +18,10 @@ def tell_measured(measured: Measured, output: Path | None) -> None:
     console = report_console()
     num_stacks = sum(volume.num_bscans > 1 for volume in measured.volumes)
     num_alone = len(measured.volumes) - num_stacks
-    words = [f"{num_stacks} volumes"] * bool(num_stacks) + [f"{num_alone} single scans"] * bool(num_alone)
-    console.print(f"{len(measured.rows)} B-scans: {', '.join(words)}")
+    console.print(f"{len(measured.rows)} B-scans measured; {num_stacks} volumes, {num_alone} single scans")
     console.print(_thickness(measured.rows))
+    if measured.accounts:
+        console.print(_volumes(measured.accounts))
     flagged = [row for row in measured.rows if row["verdict"] != "pass"]
     for row in flagged[:MOST_LINES]:
         console.print(f"  {row['scan']}: {row['reasons']}", style="yellow")
@@ -36,6 +37,20 @@ def tell_measured(measured: Measured, output: Path | None) -> None:
         console.print("nothing is written: give a folder with -o for maps and tables")
     else:
         console.print(f"written to {output}: scans.csv, failures.csv, run.json, files of each scan and volume")
+
+
+def _volumes(accounts: Sequence[Mapping[str, Any]]) -> Table:
+    """Volumes, and where their foveae are: to be looked at, and corrected with --fovea."""
+    table = Table("volume", "B-scans", "eye", "fovea at column, B-scan", "confidence", box=None)
+    for told in accounts[:MOST_LINES]:
+        fovea = told["fovea"]
+        place = "" if fovea is None else f"{fovea['column']:.1f}, {fovea['bscan']:.2f} ({fovea['source']})"
+        confidence = "" if fovea is None else f"{fovea['confidence']:.2f}"
+        bscans = f"{len(told['bscans'])} of {told['bscans_of_volume']}"
+        table.add_row(told["volume"], bscans, told["eye"] or "unknown", place, confidence)
+    if len(accounts) > MOST_LINES:
+        table.add_row(f"... and {len(accounts) - MOST_LINES} more")
+    return table
 
 
 def _thickness(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from retseg.bscan import ScanKey
@@ -14,6 +15,8 @@ from retseg.geometry.etdrs import sector_thickness
 from retseg.geometry.surfaces import paint_mask
 from retseg.geometry.thickness import SLABS, mean_thickness, thickness_profile
 from retseg.geometry.volume_map import BScanDistance, place_bscans, thickness_map
+from retseg.inference.predicted import PredictedScan, PredictedVolume
+from retseg.inference.volume_files import write_volume_files
 
 NUM_BSCANS, DISTANCE_UM, AXIAL_UM, LATERAL_UM = 13, 500.0, 7.0, 45.0
 """As in the tests of geometry on the phantom, which say what masks of whole pixels cost."""
@@ -124,6 +127,8 @@ def test_slabs_and_grids_that_are_asked_for(folder, tmp_path, retseg):
     code, screen, _ = retseg("measure", folder, "-o", tmp_path / "out", *options)
     assert code == 0
     assert "NFL:INL" in screen
+    assert "13 of 13" in screen
+    assert "(found in GCC)" in screen
     place = tmp_path / "out" / "s01_g1"
     assert {row["grid"] for row in table(place / "s01_g1_etdrs.csv")} == {"custom", "field"}
     (line, *_), (row, *_) = table(place / "s01_b00_g1_thickness.csv"), table(tmp_path / "out" / "scans.csv")
@@ -149,6 +154,46 @@ def test_pictures_of_a_volume_with_and_without_images(eyes, tmp_path, retseg):
     assert len(list((out / "s01_g1").glob("*_overlay.jpg"))) == 3
 
 
+def test_a_volume_of_images_gives_its_scale_and_its_places(eyes, folder, tmp_path, retseg):
+    """A TIFF called like the labels' volume, of ImageJ's kind, that knows all three sizes."""
+    images = np.stack([np.clip(np.rint(scan.image), 0, 255) for scan in eyes["OD"][1]]).astype(np.uint8)
+    tifffile.imwrite(
+        tmp_path / "s01_g1.tif", images, imagej=True, resolution=(1 / LATERAL_UM, 1 / AXIAL_UM),
+        metadata={"unit": "um", "spacing": DISTANCE_UM, "axes": "ZYX"},
+    )  # fmt: skip
+    out = tmp_path / "out"
+    assert retseg("measure", folder, "-o", out, "--images", tmp_path / "s01_g1.tif", "-q", "--no-figures")[0] == 0
+    assert {row["scale_source"] for row in table(out / "scans.csv")} == {"file header (ImageJ)"}
+    (row, *_) = table(out / "s01_g1" / "s01_g1_etdrs.csv")
+    assert row["scale_source"] == (
+        "depth: file header (ImageJ); columns: file header (ImageJ); distance of B-scans: file header (ImageJ)"
+    )
+
+
+def test_the_nifti_of_retseg_predict_measures_as_its_masks(eyes, folder, tmp_path, retseg):
+    """With its scale, which the header knows, and without a B-scan that was not at hand."""
+    scans = [
+        PredictedScan(
+            name=f"s01_b{b:03d}", number=b, image=np.zeros((120, 144), np.uint8), surface_rows=scan.surface_rows,
+            row_sd=scan.surface_rows, confidence=np.zeros(144, np.float32), spacing=scan.spacing,
+        )
+        for b, scan in enumerate(eyes["OD"][1]) if b != 3
+    ]  # fmt: skip
+    distance = BScanDistance(DISTANCE_UM, "phantom")
+    volume = PredictedVolume("s01", folder, tuple(scans), NUM_BSCANS, scans[0].spacing, distance)
+    write_volume_files(volume, tmp_path, {"nifti"})
+    (folder / "s01_b03_g1.png").unlink()
+    assert retseg("measure", folder, "-o", tmp_path / "a", *SCALE, "-q", "--no-figures")[0] == 0
+    assert retseg("measure", tmp_path / "s01_mask.nii.gz", "-o", tmp_path / "b", "-q", "--no-figures")[0] == 0
+    first, second = (table(tmp_path / name / "scans.csv") for name in ("a", "b"))
+    assert [row["scan"] for row in second] == [scan.name for scan in scans]
+    assert {row["scale_source"] for row in second} == {"file header"}
+    for slab in SLABS:
+        name = f"{slab.name} (um)"
+        assert [float(row[name]) for row in second] == pytest.approx([float(row[name]) for row in first], abs=0.01)
+    assert float(table(tmp_path / "b" / "s01" / "s01_thickness.csv")[0]["known_share"]) == 1
+
+
 def test_an_unknown_scale_gives_pixels_and_no_map(folder, tmp_path, retseg):
     out = tmp_path / "out"
     code, screen, _ = retseg("measure", folder, "-o", out)
@@ -162,44 +207,6 @@ def test_an_unknown_scale_gives_pixels_and_no_map(folder, tmp_path, retseg):
     words = " ".join(screen.split())
     assert "unknown, so pixels" in words
     assert "no map" in words
-
-
-def test_layers_out_of_order_are_counted(tmp_path, retseg):
-    mask = np.zeros((12, 9), np.uint8)
-    mask[2:9] = np.arange(1, 8)[:, None]
-    mask[10, 4:6] = 1
-    np.save(tmp_path / "scan.npy", mask)
-    code, screen, _ = retseg("measure", tmp_path / "scan.npy", "-o", tmp_path / "out")
-    assert code == 0
-    words = "layers out of order in 2 of 9 columns, read there as if sorted"
-    assert words in screen
-    (row,) = table(tmp_path / "out" / "scans.csv")
-    assert (row["verdict"], row["rules"]) == ("check", "order")
-    assert row["reasons"].startswith(f"check: {words}")
-    # Sorted, the two columns have one NFL pixel more: 9 columns of 1 px and 2 of them 2.
-    assert float(row["NFL (px)"]) == pytest.approx(11 / 9, abs=1e-3)
-
-
-def test_surfaces_that_cross_are_counted_and_have_no_thickness(tmp_path, retseg):
-    rows = np.arange(8.0)[:, None] + np.zeros(5)
-    rows[2, 3] = 0.5
-    np.save(tmp_path / "scan.npy", rows)
-    code, screen, _ = retseg("measure", tmp_path / "scan.npy", "-o", tmp_path / "out")
-    assert code == 0
-    assert "surfaces cross in 1 of 5 columns" in screen
-    along = table(tmp_path / "out" / "scan_thickness.csv")
-    assert [line["GCL-IPL (px)"] for line in along] == ["1.00", "1.00", "1.00", "", "1.00"]
-
-
-def test_a_file_that_cannot_be_read_stops_no_other(folder, tmp_path, retseg):
-    (folder / "s01_b03_g1.png").write_bytes(b"damaged")
-    code, screen, _ = retseg("measure", folder, "-o", tmp_path / "out", "--no-figures")
-    assert code == 1
-    (failure,) = table(tmp_path / "out" / "failures.csv")
-    assert failure["scan"] == "s01_b03_g1"
-    assert "s01_b03_g1.png: not a whole image" in failure["reason"]
-    assert len(table(tmp_path / "out" / "scans.csv")) == NUM_BSCANS - 1
-    assert "failed: s01_b03_g1" in screen
 
 
 def test_what_it_wrote_measures_the_same(folder, tmp_path, retseg):
@@ -221,7 +228,7 @@ def test_an_earlier_calls_files_go_and_another_commands_stay(folder, tmp_path, r
     out = tmp_path / "out"
     assert retseg("measure", folder, "-o", out, "-q")[0] == 0
     np.save(tmp_path / "scan.npy", np.eye(9, 5, dtype=np.uint8))
-    assert retseg("measure", tmp_path / "scan.npy", "-o", out, "-q")[0] == 0
+    assert retseg("measure", tmp_path / "scan.npy", "-o", out, "-q", "--no-figures")[0] == 0
     assert sorted(path.name for path in out.rglob("*") if path.is_file()) == [
         "failures.csv", "run.json", "scan_surfaces.csv", "scan_surfaces.json", "scan_thickness.csv", "scans.csv",
     ]  # fmt: skip
@@ -229,65 +236,3 @@ def test_an_earlier_calls_files_go_and_another_commands_stay(folder, tmp_path, r
     code, _, error = retseg("measure", tmp_path / "scan.npy", "-o", out)
     assert code == 2
     assert "run.json: not of retseg measure; choose another folder with -o" in error
-
-
-def narrower(folder):
-    Image.fromarray(np.zeros((120, 50), np.uint8)).save(folder / "s01_b04_g1.png")
-
-
-def shorter(folder):
-    Image.fromarray(np.zeros((60, 144), np.uint8)).save(folder / "s01_b04_g1.png")
-
-
-def twice(folder):
-    Image.fromarray(np.zeros((120, 144), np.uint8)).save(folder / "s01_b4_g1.tif")
-
-
-def several(folder):
-    np.save(folder / "s01_b10_g1.npy", np.zeros((2, 120, 144), np.uint8))
-
-
-def nothing(folder):
-    for path in folder.iterdir():
-        path.unlink()
-
-
-def damaged(folder):
-    for path in folder.iterdir():
-        path.write_bytes(b"damaged")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "options", "message"),
-    [
-        (narrower, (), "s01_b04_g1.png: 50 columns, but {}/s01_b00_g1.png of the same volume has 144; the B-scans of"),
-        (shorter, (), "s01_b04_g1.png: 60 rows, but {}/s01_b00_g1.png of the same volume has 120; the B-scans of"),
-        (twice, (), "s01_b4_g1.tif: B-scan 4 of s01_g1, as {}/s01_b04_g1.png is; keep one file a B-scan"),
-        (nothing, (), "no file of labels below it; expected masks or surfaces (.npz"),
-        (damaged, (), "s01_b00_g1.png: not a whole image"),
-        (None, ("--volumes-by", "("), "--volumes-by (: no regular expression"),
-        (None, ("--volumes-by", "(?P<volume>x)(?P<bscan>.)"), "is not in s01_b00_g1; change it"),
-        (None, (*SCALE, "--fovea", "200,4"), "--fovea 200,4: outside s01_g1, which has columns 0 to 143 and B-scans 0"),
-        (None, ("--fovea", "here"), "--fovea here: expected COLUMN,BSCAN"),
-        (None, ("--slab", "cornea"), "'cornea' is no layer or sum of layers"),
-        (None, ("--grid", "circle"), "--grid circle: expected ETDRS, quadrants, hemifields, or RADII:SECTORS"),
-        (None, ("--grid", "9,5:1,1"), "grid: radii [9.0, 5.0] um, expected positive and increasing numbers"),
-        (None, ("--bscan-distance", "0"), "--bscan-distance 0: expected a positive distance in um"),
-        (None, ("--max-gap", "-1"), "--max-gap -1: expected a positive distance in um"),
-        (None, ("--images", "nowhere"), "nowhere: no such file or folder"),
-        (None, ("--second", "nowhere"), "--second: of scores alone: name TRUTH after LABELS"),
-    ],
-)
-def test_bad_inputs_are_one_line_and_exit_code_2(folder, tmp_path, retseg, spoil, options, message):
-    if spoil is not None:
-        spoil(folder)
-    code, _, error = retseg("measure", folder, "-o", tmp_path / "out", *options)
-    assert code == 2
-    assert message.format(folder) in error
-    assert error.count("\n") == 1
-    assert not (tmp_path / "out").exists()
-
-
-def test_options_of_thickness_are_refused_beside_truth(folder, retseg):
-    code, _, error = retseg("measure", folder, folder, "--eye", "OD")
-    assert (code, error) == (2, "retseg: --eye: of thickness alone: leave TRUTH out\n")
