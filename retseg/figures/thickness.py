@@ -6,7 +6,7 @@ on top. Where nobody said which eye or which end of the volume it is, the axes s
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -16,16 +16,18 @@ from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 
 from retseg.anatomy import LAYERS
-from retseg.bscan import Spacing
+from retseg.bscan import Array, Spacing
 from retseg.geometry.etdrs import ETDRS, Ring, sector_thickness
 from retseg.geometry.fovea import Fovea
 from retseg.geometry.thickness import ThicknessProfile, mean_thickness
 from retseg.geometry.volume_map import ScanGrid, ThicknessMap, sample_map
 
 _WIDTH_IN = 7.6
+SMALLEST_HEIGHT_IN = 4.0
+"""Of a figure of a narrow field: the words beside it have to fit."""
 _PITCH_UM = 20.0
 _LITTLE_COVERED = 0.5
-_UNITS = {"um": "µm", "px": "px"}
+UNITS = {"um": "µm", "px": "px"}
 # White with a dark rim, to be read on any colour of the map.
 _RIM = [withStroke(linewidth=2.6, foreground="black")]
 _LINE: dict[str, Any] = {"color": "white", "linewidth": 1.1, "path_effects": _RIM}
@@ -45,10 +47,10 @@ def thickness_en_face(
     limits: of the colours, in the map's unit; by default the 1st to 99th percentile. What is not known is grey; sectors
     of which less than half is known have their value in brackets. InputError where the map has no places.
     """
-    grid, chosen = volume.placed(), _only(volume, slab)
+    grid, chosen = volume.placed(), only_slab(volume, slab)
     centre_um = (0.0, 0.0) if fovea is None else fovea.place_um
     left, right, first, last = grid.extent_um
-    figure_height_in = 0.74 * _WIDTH_IN * (last - first) / (right - left) + 1.9
+    figure_height_in = max(0.74 * _WIDTH_IN * (last - first) / (right - left) + 1.9, SMALLEST_HEIGHT_IN)
     figure = Figure(figsize=(_WIDTH_IN, figure_height_in), layout="constrained")
     axis = figure.subplots()
     _draw_map(axis, chosen, centre_um, limits)
@@ -72,7 +74,7 @@ def thickness_along(profile: ThicknessProfile, spacing: Spacing, name: str) -> F
     heights = np.concatenate([np.zeros((1, layers.shape[1])), layers[::-1].cumsum(axis=0)])
     columns = np.arange(layers.shape[1])
     across = columns if spacing.lateral_um is None else (columns - columns.mean()) * spacing.lateral_um / 1e3
-    unit = _UNITS[profile.unit]
+    unit = UNITS[profile.unit]
     means = dict(zip((slab.name for slab in profile.slabs), mean_thickness(profile)[0], strict=True))
     for layer, low, high in zip(reversed(LAYERS), heights[:-1], heights[1:], strict=True):
         label = f"{layer.name}  {_number(means[layer.name], unit)}"
@@ -94,7 +96,7 @@ def thickness_along(profile: ThicknessProfile, spacing: Spacing, name: str) -> F
     return figure
 
 
-def _only(volume: ThicknessMap, slab: str) -> ThicknessMap:
+def only_slab(volume: ThicknessMap, slab: str) -> ThicknessMap:
     """The map of one slab."""
     chosen = next(measured for measured in volume.slabs if measured.name == slab)
     return ThicknessMap((chosen,), volume.of(slab)[None], volume.unit, volume.scale_source, volume.grid)
@@ -118,10 +120,16 @@ def _draw_map(
         extent=(across_mm[0], across_mm[1], upwards_mm[0], upwards_mm[1]), origin="lower", interpolation="nearest",
     )  # fmt: skip
     axis.set(xlim=across_mm, ylim=sorted(upwards_mm), aspect="equal")
-    below, above = (known < limits[0]).any(), (known > limits[1]).any()
-    extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[int(below), int(above)]
-    bar = axis.figure.colorbar(shown, cax=axis.inset_axes((1.025, 0, 0.035, 1)), extend=extend, extendfrac=0.04)
-    bar.set_label(f"thickness ({_UNITS[chosen.unit]})")
+    bar = axis.figure.colorbar(
+        shown, cax=axis.inset_axes((1.025, 0, 0.035, 1)), extend=beyond(known, limits), extendfrac=0.04
+    )
+    bar.set_label(f"thickness ({UNITS[chosen.unit]})")
+
+
+def beyond(known: Array, limits: tuple[float, float]) -> Literal["neither", "min", "max", "both"]:
+    """Which ends of a bar of colours of those limits have a point: values (K,) lie beyond them."""
+    below, above = bool((known < limits[0]).any()), bool((known > limits[1]).any())
+    return "both" if below and above else "min" if below else "max" if above else "neither"
 
 
 def _draw_sectors(axis: Axes, chosen: ThicknessMap, fovea: Fovea, rings: Sequence[Ring]) -> None:
