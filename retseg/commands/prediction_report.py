@@ -75,20 +75,21 @@ def tell_end(account: Account) -> None:
         console.print(f"note: {what}" + (f" ({times} volumes)" if times > 1 else ""))
     for failure in account.failures[:MOST_LINES]:
         console.print(f"failed: {failure['scan']}: {failure['reason']}", style="red")
-    console.print(
-        f"written to {account.folder!s}: scans.csv, review.csv, failures.csv, run.json, files of each scan"
-    )
+    console.print(f"written to {account.folder!s}: scans.csv, review.csv, failures.csv, run.json, files of each scan")
 
 
 def _thickness(account: Account) -> Table:
-    """Mean over scans of each slab's mean thickness, apart for scans in um and scans in px."""
+    """Mean over scans of each slab's mean thickness, and of half its interval, apart for scans in um and in px."""
     columns = dict.fromkeys(name for row in account.rows for name in row if name.endswith((" (um)", " (px)")))
     table = Table("mean over scans", "thickness", "scans", box=None)
     for name in columns:
+        slab, unit = name[:-5], name[-3:-1]
         values = [row[name] for row in account.rows if row.get(name) is not None]
-        if values:
-            slab, unit = name[:-5], name[-3:-1]
-            table.add_row(slab, f"{sum(values) / len(values):.1f} {unit}", str(len(values)))
+        if slab.endswith("+-") or not values:
+            continue
+        half_widths = [row[f"{slab} +- ({unit})"] for row in account.rows if row.get(f"{slab} +- ({unit})") is not None]
+        interval = f" +- {sum(half_widths) / len(half_widths):.1f}" if half_widths else ""
+        table.add_row(slab, f"{sum(values) / len(values):.1f}{interval} {unit}", str(len(values)))
     return table
 
 
