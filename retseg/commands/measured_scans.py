@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from retseg.anatomy import IGNORE
 from retseg.bscan import Array, Spacing
 from retseg.commands.measured_images import Images
 from retseg.commands.measured_names import LabelFile, NamedVolume
@@ -20,7 +19,7 @@ from retseg.errors import InputError
 from retseg.evaluation.label_files import Labels
 from retseg.evaluation.label_volumes import read_label_volume
 from retseg.evaluation.matching import UNKNOWN, Measuring
-from retseg.geometry.surfaces import depth_classes, trace_surfaces
+from retseg.geometry.surfaces import trace_surfaces
 from retseg.geometry.volume_map import BScanDistance
 from retseg.inference.gate import shown_image
 from retseg.inference.predicted import Finding, PredictedScan
@@ -135,17 +134,24 @@ def _measured(labels: Labels, where: str, name: str, number: int, measuring: Mea
 
 
 def _layers_out_of_order(mask: Array) -> tuple[Finding, ...]:
-    """What to say of a mask (H, W) in some columns of which a layer lies below one that belongs below it.
+    """What to say of a mask (H, W) in some columns of which layers are not in order, or in more than one piece.
 
-    `trace_surfaces` puts each surface below as many rows as belong above it: as if the column's pixels were sorted.
+    `trace_surfaces` puts each surface below as many rows as belong above it: as if the column's pixels were sorted, so
+    background between layers is moved out of the retina.
     """
-    depth = depth_classes(mask)
-    falls = (depth[1:] < depth[:-1]) & (depth[1:] != IGNORE)
-    num_columns = int(falls.any(axis=0).sum())
-    if not num_columns:
-        return ()
-    words = f"layers out of order in {num_columns} of {mask.shape[1]} columns, read there as if sorted by depth"
-    return (Finding("check", "order", words),)
+    layers = np.maximum(mask, 0)
+    deepest = np.maximum.accumulate(layers, axis=0)
+    is_above_a_layer = np.maximum.accumulate(layers[::-1], axis=0)[::-1] > 0
+    out_of_order = ((layers > 0) & (layers < deepest)).any(axis=0)
+    holes = ((mask == 0) & (deepest > 0) & is_above_a_layer).any(axis=0)
+    findings = []
+    for rule, columns, words in (
+        ("order", out_of_order, "layers out of order in {} of {} columns, read there as if sorted by depth"),
+        ("hole", holes, "background between layers in {} of {} columns: it counts in no layer's thickness"),
+    ):
+        if columns.any():
+            findings.append(Finding("check", rule, words.format(int(columns.sum()), mask.shape[1])))
+    return tuple(findings)
 
 
 def _crossing_surfaces(rows: Array) -> tuple[Finding, ...]:

@@ -34,7 +34,8 @@ def folder(tmp_path):
 
 def test_layers_out_of_order_are_counted(tmp_path, retseg):
     mask = ordered_mask()
-    mask[10, 4:6] = 1
+    mask[9, 4:6] = 1
+    mask[10, 0] = 7
     np.save(tmp_path / "scan.npy", mask)
     code, screen, _ = retseg("measure", tmp_path / "scan.npy", "-o", tmp_path / "out")
     assert code == 0
@@ -42,8 +43,11 @@ def test_layers_out_of_order_are_counted(tmp_path, retseg):
     assert words in screen
     assert (tmp_path / "out" / "scan_thickness.png").is_file()
     (row,) = table(tmp_path / "out" / "scans.csv")
-    assert (row["verdict"], row["rules"]) == ("check", "order")
-    assert row["reasons"].startswith(f"check: {words}")
+    assert (row["verdict"], row["rules"]) == ("check", "order hole")
+    hole = "background between layers in 1 of 9 columns: it counts in no layer's thickness"
+    assert row["reasons"] == f"check: {words} by depth; check: {hole}"
+    assert float(row["OS-RPE (px)"]) == pytest.approx(10 / 9, abs=1e-3)
+    assert float(row["total retina (px)"]) == pytest.approx(66 / 9, abs=1e-3)
     # Sorted, the two columns have one NFL pixel more: 9 columns of 1 px and 2 of them 2.
     assert float(row["NFL (px)"]) == pytest.approx(11 / 9, abs=1e-3)
 
