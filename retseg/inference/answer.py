@@ -71,8 +71,9 @@ def combined(answers: Sequence[Answer]) -> Answer:
     """One answer from several: median rows, and the mean variance of each plus that of each about them.
 
     A column is known where at least half of the answers know it, and those count. The median of ordered surfaces is
-    ordered, and one member that fails on a faint scan does not drag the others along: a mean of five networks was off
-    by 28 um over scans half of which were spoiled. Features are the first's.
+    ordered, and of three or more one that is far off does not drag the others along. Where most fail it fails, too: on
+    ten pale, noisy phantom scans five networks were off by 20 to 88 um, their mean by 44, their median by 40; on ten
+    clean ones by 4.4 to 4.7, and both by 4.1. Features are the first's.
     """
     if len(answers) == 1:
         return answers[0]
