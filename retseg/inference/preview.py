@@ -14,6 +14,8 @@ from retseg.geometry.thickness import mean_thickness, thickness_profile
 from retseg.inference.predicted import PredictedScan
 
 HEADER_PX, STRIP_PX, FOOTER_PX, MARGIN_PX = 26, 10, 44, 8
+LEAST_WIDTH_PX = 640
+"""Of the picture, so that names and thickness of all layers find room below a narrow scan."""
 TINT = 0.42
 """Share of a layer's colour in a pixel of it."""
 INK, PAPER, FAINT = (235, 235, 235), (17, 17, 17), (150, 150, 150)
@@ -25,7 +27,8 @@ def draw_preview(scan: PredictedScan, mask: Array) -> Image.Image:
     """RGB picture: the plain scan left, layers of its mask (H, W) and surfaces right, below it columns' confidence."""
     gray = scan.image
     height, width = gray.shape
-    canvas = Image.new("RGB", (2 * width + 3 * MARGIN_PX, HEADER_PX + height + STRIP_PX + FOOTER_PX), PAPER)
+    size = max(2 * width + 3 * MARGIN_PX, LEAST_WIDTH_PX), HEADER_PX + height + STRIP_PX + FOOTER_PX
+    canvas = Image.new("RGB", size, PAPER)
     left, right = MARGIN_PX, width + 2 * MARGIN_PX
     canvas.paste(Image.fromarray(gray), (left, HEADER_PX))
     canvas.paste(Image.fromarray(_tinted(scan, mask)), (right, HEADER_PX))
@@ -34,7 +37,7 @@ def draw_preview(scan: PredictedScan, mask: Array) -> Image.Image:
     pen = ImageDraw.Draw(canvas)
     _write_header(pen, scan, canvas.width)
     _draw_scale(pen, scan, (left, HEADER_PX + height))
-    _write_footer(pen, scan, HEADER_PX + height + STRIP_PX, right, width)
+    _write_footer(pen, scan, HEADER_PX + height + STRIP_PX, canvas.width)
     return canvas
 
 
@@ -90,22 +93,29 @@ def _cut(pen: ImageDraw.ImageDraw, words: str, width: int) -> str:
     return words + "..."
 
 
-def _write_footer(pen: ImageDraw.ImageDraw, scan: PredictedScan, top: int, right: int, width: int) -> None:
+def _write_footer(pen: ImageDraw.ImageDraw, scan: PredictedScan, top: int, width: int) -> None:
     """Legend of the layers with their mean thickness, and what the strip means."""
     profile = thickness_profile(scan.surface_rows, scan.spacing)
     means = mean_thickness(profile)[0]
-    step = max((2 * width + MARGIN_PX) / len(LAYERS), 60)
+    step = (width - 2 * MARGIN_PX) / len(LAYERS)
     for number, (layer, mean) in enumerate(zip(LAYERS, means, strict=False)):
         x = MARGIN_PX + number * step
         pen.rectangle((x, top + 5, x + 10, top + 15), fill=layer.colour)
         value = f"{mean:.1f} {profile.unit}" if np.isfinite(mean) else "-"
         pen.text((x + 15, top + 2), layer.name, fill=INK, font=_font(12))
         pen.text((x + 15, top + 17), value, fill=FAINT, font=_font(11))
-    sure = scan.confidence[np.isfinite(scan.confidence)]
-    words = f"strip: confidence of each column, mean {sure.mean():.2f}" if sure.size else "no retina found"
-    pen.text((right + width, top + 30), words, fill=FAINT, font=_font(11), anchor="ra")
+    words = _about_confidence(scan)
+    pen.text((width - MARGIN_PX, top + 30), words, fill=FAINT, font=_font(11), anchor="ra")
     source = f"scale: {scan.spacing.source}" if scan.spacing.axial_um is not None else "scale unknown: pixels"
     pen.text((MARGIN_PX, top + 30), source, fill=FAINT, font=_font(11))
+
+
+def _about_confidence(scan: PredictedScan) -> str:
+    """What the strip shows; labels that somebody else made have surfaces without confidence."""
+    sure = scan.confidence[np.isfinite(scan.confidence)]
+    if sure.size:
+        return f"strip: confidence of each column, mean {sure.mean():.2f}"
+    return "confidence unknown" if np.isfinite(scan.surface_rows).any() else "no retina found"
 
 
 def _draw_scale(pen: ImageDraw.ImageDraw, scan: PredictedScan, corner: tuple[int, int]) -> None:

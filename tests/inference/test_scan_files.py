@@ -1,17 +1,19 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from retseg.anatomy import CLASSES, SURFACE_NAMES
 from retseg.bscan import Array, Spacing
 from retseg.evaluation.label_files import read_labels
 from retseg.geometry.thickness import SLABS
 from retseg.inference.predicted import Finding, PredictedScan
+from retseg.inference.preview import draw_preview
 from retseg.inference.scan_files import write_mask, write_scan_files
 from retseg.inference.surface_tables import number_lines
 from tests.inference.drawn import draw, surfaces
@@ -126,7 +128,7 @@ def test_a_preview_shows_scan_and_layers_side_by_side(tmp_path: Path, verdict: s
     predicted = scan(UM, *([] if verdict == "pass" else [Finding(verdict, "r", "a long reason " * 30)]))  # type: ignore[arg-type]
     (path,) = write_scan_files(predicted, tmp_path, ["overlay"])
     picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
-    assert picture.shape[1] == 2 * WIDTH + 24
+    assert picture.shape[1] == 640
     plain, layers = picture[26 : 26 + HEIGHT, 8 : 8 + WIDTH], picture[26 : 26 + HEIGHT, 16 + WIDTH : 16 + 2 * WIDTH]
     colourful = np.ptp(layers, axis=2) > 25
     is_layer = predicted.mask > 0
@@ -134,6 +136,18 @@ def test_a_preview_shows_scan_and_layers_side_by_side(tmp_path: Path, verdict: s
     assert colourful[~is_layer].mean() < 0.1
     # The plain half is the scan, but for the bars of the scale in its lower left corner.
     assert np.abs(plain[:20].mean(axis=2) - predicted.image[:20]).mean() < 6
+
+
+def test_a_preview_says_what_is_known_of_the_confidence(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda self, xy, words, **_: said.append(words))
+    predicted = scan()
+    nothing = np.full_like(predicted.surface_rows, np.nan)
+    of_others = replace(predicted, confidence=nothing[0])
+    for shown in (predicted, of_others, replace(of_others, surface_rows=nothing)):
+        draw_preview(shown, shown.mask)
+    told = [words for words in said if "confidence" in words or "retina" in words]
+    assert told == ["strip: confidence of each column, mean 0.75", "confidence unknown", "no retina found"]
 
 
 def test_nothing_half_written_stays_where_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
