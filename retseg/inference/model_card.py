@@ -97,7 +97,7 @@ def _use(card: NetworkCard) -> str:
 
 def _run_it(card: NetworkCard) -> str:
     height, width = card.size or (8 * MULTIPLE, 8 * MULTIPLE)
-    size = f"{height} x {width} px" if card.size else f"any multiples of {MULTIPLE} px"
+    size = f"{height} x {width} px" if card.size else f"multiples of {MULTIPLE} px from {2 * MULTIPLE} on"
     return (
         f"## How to run it\n\nInput `{INPUT}`: (N, 1, H, W) float32, gray levels 0..255, {size}; the network scales "
         f"and clips. Outputs `{OUTPUTS[0]}` and `{OUTPUTS[1]}`: (N, {len(card.class_names)}, H, W) float32.\n\n"

@@ -17,7 +17,7 @@ from retseg.errors import InputError
 INPUT, OUTPUTS = "image", ("logits", "probabilities")
 
 MULTIPLE = 32
-"""Exported networks of no fixed size take H and W that this divides: five poolings halve them."""
+"""Exported networks of no fixed size take H and W that this divides, from twice this on: five poolings halve them."""
 
 GRAY_LEVELS = 255
 
@@ -38,14 +38,14 @@ class OfGrayLevels(nn.Module):
 
 
 def as_program(net: nn.Module, size: tuple[int, int] | None) -> ExportedProgram:
-    """The program of a network: any N; H and W of `size`, or, where that is None, any multiples of 32.
+    """The program of a network: any N; H and W of `size`, or, where that is None, multiples of 32 from 64 on.
 
     InputError where torch.export cannot follow what the network does.
     """
     height, width = size or (2 * MULTIPLE, 3 * MULTIPLE)
     dims: dict[int, object] = {0: Dim("N", min=1)}
     if size is None:
-        dims |= {2: MULTIPLE * Dim("H", min=1), 3: MULTIPLE * Dim("W", min=1)}
+        dims |= {2: MULTIPLE * Dim("H", min=2), 3: MULTIPLE * Dim("W", min=2)}
     net = OfGrayLevels(deepcopy(net)).eval().requires_grad_(False)
     example = torch.zeros(2, 1, height, width)
     try:
