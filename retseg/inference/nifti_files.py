@@ -16,7 +16,7 @@ NOT_LOOKED_AT in the mask and 0 in the image; nothing is made up between. Where 
 known, all are 1 in the unit "unknown", and the description says px.
 """
 
-import gzip
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ from retseg.inference.predicted import PredictedVolume
 NOT_LOOKED_AT = 255
 MOST_PLANES = 1024
 _LONGEST_DESCRIPTION = 79
-_COMPRESSION = 1
-"""Of gzip. More takes ten times as long and saves 1 % of the noise that images are."""
+_GZIP = 16
+"""What tells zlib to write the header and trailer of gzip."""
 
 
 def why_no_box(volume: PredictedVolume) -> str:
@@ -117,12 +117,18 @@ def _save(volume: PredictedVolume, planes: Mapping[int, Array], empty: int, path
     # Both codes, also in pixels: a reader without one turns the axes as it likes.
     image.set_qform(affine, code="scanner")
     image.set_sform(affine, code="scanner")
-    with (
-        replacing_file(path) as partial,
-        partial.open("wb") as file,
-        gzip.GzipFile("", "wb", _COMPRESSION, file, mtime=0) as packed,
-    ):
-        image.to_stream(packed)
+    with replacing_file(path) as partial:
+        partial.write_bytes(packed(image.to_bytes()))
+
+
+def packed(content: bytes) -> bytes:
+    """Content as a gzip file (RFC 1952) that tells no time and no name.
+
+    Only runs are sought, not repeats: noise has none, so images take less than half the time, and both images and masks
+    become smaller.
+    """
+    packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP + zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    return packer.compress(content) + packer.flush()
 
 
 def _description(volume: PredictedVolume, is_known: bool) -> bytes:
