@@ -68,6 +68,7 @@ def _check_content(path, size):
     dims = [[dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in graph.output]
     grid = list(size) if size else ["H", "W"]
     assert len(dims) == 2
+    assert sum(node.op_type == "MaxPool" for node in graph.node) == 5  # each pooling once, indices included
     for dim in dims:
         assert dim[:2] == ["N", len(CLASS_NAMES)]
         assert [str(one) for one in dim[2:]] == [str(one) for one in grid]
