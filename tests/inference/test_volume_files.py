@@ -149,14 +149,26 @@ def test_a_fovea_outside_the_field_is_refused(tmp_path: Path):
         write_volume_files(volume(), tmp_path, {"tables"}, (61, 3))
 
 
-def test_without_a_fovea_there_are_no_sectors_and_the_rest_goes_on(tmp_path: Path):
-    nothing = tuple(replace(s, surface_rows=np.full_like(s.surface_rows, np.nan)) for s in volume().scans)
-    paths, notices = write_volume_files(replace(volume(), scans=nothing), tmp_path, {"tables"})
-    assert [path.name for path in paths] == ["eye_thickness.csv", "eye_volume.json"]
+def test_without_a_fovea_there_is_the_whole_field_and_the_rest_goes_on(tmp_path: Path):
+    # Without the NFL/GCL and IPL/INL surfaces there is no slab to seek a pit in; the total retina is known.
+    scans = []
+    for scan in volume().scans:
+        rows = scan.surface_rows.copy()
+        rows[1:3] = np.nan
+        scans.append(replace(scan, surface_rows=rows))
+    paths, notices = write_volume_files(replace(volume(), scans=tuple(scans)), tmp_path, {"tables"})
+    assert [path.name for path in paths] == ["eye_thickness.csv", "eye_etdrs.csv", "eye_volume.json"]
     assert len(notices) == 1
-    assert notices[0].startswith("no table of sectors: no fovea found")
+    assert notices[0].startswith("no sectors: no fovea found")
     assert told(tmp_path)["fovea"] is None
-    assert {line["mean"] for line in table(tmp_path / "eye_thickness.csv")} == {""}
+    lines = table(tmp_path / "eye_etdrs.csv")
+    assert {line["grid"] for line in lines} == {"field"}
+    found = {line["slab"]: line for line in lines}
+    # 7 layers of 3 px of 4 um in six B-scans, of 3.5 px in seven; 6 x 6.5 mm.
+    mean_um = (6 * 84 + 7 * 98) / 13
+    assert float(found["total retina"]["mean_um"]) == pytest.approx(mean_um, rel=1e-3)
+    assert float(found["total retina"]["volume_mm3"]) == pytest.approx(mean_um * 1e-3 * 39, rel=1e-3)
+    assert found["GCC"]["volume_mm3"] == ""
 
 
 def intervals() -> Intervals:
@@ -165,16 +177,18 @@ def intervals() -> Intervals:
 
 
 def test_intervals_have_their_ends_and_say_what_they_rest_on(tmp_path: Path):
-    write_volume_files(volume(), tmp_path, {"tables"}, (30, 3), intervals(), grids={"ETDRS": ETDRS[:1]})
+    write_volume_files(volume(), tmp_path, {"tables"}, (30, 3), intervals(), grids={"ETDRS": ETDRS[:2]})
     sd_um = 4 * 0.5 * np.sqrt(2)
     line = table(tmp_path / "eye_thickness.csv")[0]
     assert float(line["mean_low"]) == pytest.approx(12 - 4 * sd_um, abs=6e-4)
     assert float(line["mean_high"]) == pytest.approx(12 + 4 * sd_um, abs=6e-4)
     lines = table(tmp_path / "eye_etdrs.csv")
-    centre = next(line for line in lines if line["sector"] == "centre" and line["slab"] == "total retina")
-    mean = float(centre["mean_um"])
-    assert float(centre["mean_low"]) == pytest.approx(mean - 3 * sd_um, abs=6e-4)
-    assert float(centre["mean_high"]) == pytest.approx(mean + 3 * sd_um, abs=6e-4)
+    sectors = [line for line in lines if line["grid"] == "ETDRS"]
+    assert len(sectors) == 5 * len(SLABS)
+    for line in sectors:
+        mean = float(line["mean_um"])
+        assert float(line["mean_low"]) == pytest.approx(mean - 3 * sd_um, abs=6e-4)
+        assert float(line["mean_high"]) == pytest.approx(mean + 3 * sd_um, abs=6e-4)
     assert {line["mean_low"] for line in lines if line["grid"] == "field"} == {""}
     assert "shared along a scan" in told(tmp_path)["intervals"]
 
