@@ -110,9 +110,9 @@ def _write_tables(
     intervals: Intervals | None,
     grids: Mapping[str, tuple[Ring, ...]],
 ) -> None:
-    """<volume>_thickness.csv, and where there is a map with a fovea <volume>_etdrs.csv."""
+    """<volume>_thickness.csv, and where there is a map <volume>_etdrs.csv; without a fovea it is of the whole field."""
     write_csv(written.place("_thickness.csv"), bscan_rows(volume, measured.profiles, intervals))
-    if measured.map is not None and measured.fovea is not None:
+    if measured.map is not None:
         rows = sector_rows(volume, measured.map, measured.fovea, grids, intervals)
         write_csv(written.place("_etdrs.csv"), rows)
 
@@ -142,7 +142,7 @@ def _fovea(
         # Sought in its own slab, whatever else is measured.
         fovea = find_fovea(thickness_map(profiles_of(volume, [FOVEAL_SLAB]), grid), FOVEAL_SLAB.name)
     except InputError as error:
-        notices.append(f"no table of sectors: {error}, --fovea COLUMN,BSCAN")
+        notices.append(f"no sectors: {error}, --fovea COLUMN,BSCAN")
         return None
     if fovea.doubt:
         notices.append(f"the fovea is doubtful ({fovea.doubt}): check it, and give --fovea COLUMN,BSCAN")

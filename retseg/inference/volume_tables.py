@@ -67,14 +67,17 @@ def _interval(mean: float, half_width: float) -> Row:
 def sector_rows(
     volume: PredictedVolume,
     measured: ThicknessMap,
-    fovea: Fovea,
+    fovea: Fovea | None,
     grids: Mapping[str, tuple[Ring, ...]] = GRIDS,
     intervals: Intervals | None = None,
 ) -> list[Row]:
     """A line a grid, slab and sector: mean, known share, area, volume in mm3 of each; with intervals, the mean's ends.
 
-    The last lines are of the whole field, grid "field".
+    The last lines are of the whole field, grid "field"; without a fovea there are no others.
     """
+    field = _sector_rows("field", whole_map(measured), None)
+    if fovea is None:
+        return field
     rows: list[Row] = []
     for name, rings in grids.items():
         found = sector_thickness(measured, fovea.place_um, rings)
@@ -85,7 +88,7 @@ def sector_rows(
                 row_sds, volume.spacing, measured.placed(), fovea.place_um, rings
             )
         rows += _sector_rows(name, found, half_widths)
-    return rows + _sector_rows("field", whole_map(measured), None)
+    return rows + field
 
 
 def _sector_rows(grid: str, found: SectorThickness, half_widths: Array | None) -> list[Row]:
