@@ -7,6 +7,10 @@ and forth; the first round warms up. Figures are medians over rounds: ms a scan,
 same round, of time on the clock and of processor time, which other work on the machine disturbs less. Each engine's
 logits are compared with PyTorch's on the same images. The network was never trained, its normalisation is that of
 random images; onnxruntime runs the file that `retseg export` writes.
+
+Logits may differ by far more than rounding in single places: where two pixels of a pooling window are equal to within
+rounding, engines keep different ones, and unpooling puts a value one pixel away. With the pooling's places taken from
+the other engine they agree to 1e-5. Untrained networks on noise, as here, have many such ties, real scans few.
 """
 
 import argparse
