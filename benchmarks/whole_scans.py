@@ -3,7 +3,7 @@
 Run `python -m benchmarks.whole_scans RUN [RUN ...] [--views 4]`. Two or more runs of one data set are also tried as an
 ensemble, on the scans that all of them held out. Errors are mean absolute ones in um, pooled over scans and the columns
 where labels and every way of predicting know all surfaces. Argmax is what `retseg evaluate` scores: the run's own
-window, the likeliest class of each pixel. Brackets: 95 % of 2000 bootstrap draws of subjects, of the mean over surfaces.
+window, the likeliest class of each pixel. Brackets: 95 % of 2000 bootstrap draws of subjects, of the mean.
 Silver labels are another network's: errors against them say how far two networks agree.
 """
 

@@ -1,6 +1,8 @@
 """A network that predicts, from a run folder or from weights that were exported; no code of a file is ever run."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +77,16 @@ def card_of_run(run: ScoredRun) -> NetworkCard:
 
 
 def _of_run(run_dir: Path, checkpoint: str) -> ScanNetwork:
+    """A run's network, run by onnxruntime where it was exported (an eighth faster), else by PyTorch."""
     run = open_run(run_dir, checkpoint)
-    return ScanNetwork(card_of_run(run), run.net, "PyTorch", run.net)
+    card, exported = card_of_run(run), run.folder / "export" / "model.onnx"
+    if exported.is_file() and find_spec("onnxruntime") is not None:
+        from retseg.inference.onnx_network import open_onnx
+
+        network = open_onnx(exported)
+        if network.card.sha256 == run.weights:
+            return replace(network, card=card, module=run.net)
+    return ScanNetwork(card, run.net, "PyTorch", run.net)
 
 
 def _training_scan(run: ScoredRun) -> TrainingScan | None:

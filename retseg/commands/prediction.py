@@ -25,7 +25,7 @@ from retseg.inference.network import ScanNetwork
 from retseg.inference.outputs import Outputs, choose_outputs, read_place, working, write_volume
 from retseg.inference.predictor import ScanPredictor
 from retseg.inference.record import VolumeRecord, load_record, relative, save_record, scan_row, source_stamp
-from retseg.inference.stream import DoneVolume, in_volumes
+from retseg.inference.stream import DoneVolume, Failure, in_volumes
 
 STOPPED = 130
 
@@ -160,7 +160,14 @@ def _finish(call: Call, done: DoneVolume, stamp: str, plan: _Plan, account: Acco
     rows = tuple(
         scan_row(done.source, scan, took, plan.intervals) for scan, took in zip(volume.scans, done.seconds, strict=True)
     )
-    files, notices = write_volume(volume, plan.outputs, call.output, plan.intervals) if rows else ((), ())
+    files: tuple[Path, ...] = ()
+    notices: tuple[str, ...] = ()
+    failures = list(done.failures)
+    try:
+        if rows:
+            files, notices = write_volume(volume, plan.outputs, call.output, plan.intervals)
+    except InputError as error:
+        failures.append(Failure(volume.name, str(error)))
     shown = plan.predictor.predictor.notices(volume.scans[0].image.shape, volume.spacing) if rows else ()
     record = VolumeRecord(
         name=volume.name,
@@ -169,9 +176,9 @@ def _finish(call: Call, done: DoneVolume, stamp: str, plan: _Plan, account: Acco
         files=relative((*done.files, *files), call.output),
         notices=(*done.source.notices, *shown, *notices),
     )
-    if not done.failures:
+    if not failures:
         save_record(call.output, record)
-    account.add(done, record)
+    account.add(record, failures)
     if call.verbose and not call.quiet:
         for row in rows:
             tell_scan(row)

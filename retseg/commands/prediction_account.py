@@ -3,7 +3,7 @@
 import json
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -21,7 +21,7 @@ from retseg.inference.gate import GatedPredictor
 from retseg.inference.outputs import Outputs
 from retseg.inference.record import VolumeRecord
 from retseg.inference.review import review_queue
-from retseg.inference.stream import DoneVolume
+from retseg.inference.stream import Failure
 
 COMMAND = "retseg predict"
 RUN_FILE = "run.json"
@@ -54,11 +54,11 @@ class Account:
         self.rows.extend(record.scans)
         self.warnings.update(record.notices)
 
-    def add(self, done: DoneVolume, record: VolumeRecord) -> None:
+    def add(self, record: VolumeRecord, failures: Sequence[Failure]) -> None:
         """Count a volume that was predicted now."""
         self.rows.extend(record.scans)
         self.warnings.update(record.notices)
-        for failure in done.failures:
+        for failure in failures:
             self.fail(failure.name, failure.reason)
 
     @property

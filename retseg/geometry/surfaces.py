@@ -18,21 +18,44 @@ def paint_mask(surface_rows: Array, num_rows: int) -> Array:
     them, above an unknown first and below an unknown last surface, pixels are IGNORE; so are columns without any,
     and pixels between two surfaces that cross.
     """
-    num_surfaces, num_columns = surface_rows.shape
-    known = np.isfinite(surface_rows)
-    rows = np.where(known, np.rint(np.nan_to_num(surface_rows)), 0).astype(np.int64)
+    rows = np.rint(surface_rows)
+    is_known = np.isfinite(rows)
+    is_ordered = is_known.all(axis=0) & (np.diff(np.where(is_known, rows, 0), axis=0) >= 0).all(axis=0)
+    mask = _paint_ordered(np.where(is_ordered, rows, 0), num_rows)
+    mask[:, ~is_ordered] = IGNORE
+    is_other = is_known.any(axis=0) & ~is_ordered
+    if is_other.any():
+        mask[:, is_other] = _paint_settled(rows[:, is_other], num_rows)
+    return mask
+
+
+def _paint_ordered(rows: Array, num_rows: int) -> Array:
+    """Class ids (H, W) from whole rows (S, W), all known and in order: how many surfaces lie at or above each pixel."""
+    mask = np.zeros((num_rows + 1, rows.shape[1]), np.int8)
+    columns = np.arange(rows.shape[1])
+    for edges in np.clip(rows, 0, num_rows).astype(np.intp):
+        mask[edges, columns] += 1
+    mask = mask[:-1]
+    for row in range(1, num_rows):  # whole rows at a time: a third of the time of numpy.cumsum along columns
+        mask[row] += mask[row - 1]
+    mask *= mask < len(rows)
+    return mask
+
+
+def _paint_settled(rows: Array, num_rows: int) -> Array:
+    """Class ids (H, W) from whole rows (S, W), some unknown or out of order: IGNORE where they settle nothing."""
+    num_surfaces, num_columns = rows.shape
+    is_known = np.isfinite(rows)
     depth = np.arange(num_rows)[:, None]
     # The last surface at or above each pixel, and the first one below it.
     above = np.full((num_rows, num_columns), -1, np.int16)
     below = np.full((num_rows, num_columns), num_surfaces, np.int16)
     for surface in range(num_surfaces):
-        is_past = known[surface] & (depth >= rows[surface])
-        above[is_past] = surface
+        above[is_known[surface] & (depth >= rows[surface])] = surface
     for surface in range(num_surfaces - 1, -1, -1):
-        below[known[surface] & (depth < rows[surface])] = surface
-    settled = (below == above + 1) & known.any(axis=0)
+        below[is_known[surface] & (depth < rows[surface])] = surface
     mask = np.where(above == num_surfaces - 1, 0, above + 1)
-    return np.where(settled, mask, IGNORE).astype(np.int8)
+    return np.where(below == above + 1, mask, IGNORE).astype(np.int8)
 
 
 def depth_classes(mask: Array) -> Array:

@@ -3,6 +3,7 @@
 Read: what a stranger may have put into a file is refused before onnxruntime sees it, see `refuse_hostile`.
 """
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -74,12 +75,17 @@ def open_onnx(path: Path) -> ScanNetwork:
 
 
 def digest(model: Any) -> str:
-    """Hash over an ONNX model's graph and metadata, without the entry that holds this hash."""
+    """Hash over an ONNX model's graph, versions and metadata, without the entry that holds this hash."""
     found = sha256(model.graph.SerializeToString(deterministic=True))
-    for entry in sorted(model.metadata_props, key=lambda entry: str(entry.key)):
-        if entry.key != DIGEST:
-            found.update(f"\n{entry.key}\n{entry.value}".encode())
+    found.update(repr([model.ir_version, *((one.domain, one.version) for one in model.opset_import)]).encode())
+    found.update(texts_digest({entry.key: entry.value for entry in model.metadata_props}).encode())
     return found.hexdigest()
+
+
+def texts_digest(texts: Mapping[str, str]) -> str:
+    """Hash over the metadata of a file, without the entry that holds a hash. It finds damage, not forgery."""
+    rest = sorted((name, text) for name, text in texts.items() if name != DIGEST)
+    return sha256(json.dumps(rest).encode()).hexdigest()
 
 
 def need(package: str) -> Any:

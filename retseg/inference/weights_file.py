@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from retseg.errors import InputError
 from retseg.inference.network import NetworkCard
-from retseg.inference.onnx_network import CARD, read_bytes
+from retseg.inference.onnx_network import CARD, DIGEST, read_bytes, texts_digest
 
 ARCHITECTURE = "architecture"
 """Name in the metadata: the network's class and its settings, as JSON."""
@@ -26,11 +26,11 @@ class WeightsFile:
 
 
 def save_weights(net: nn.Module, path: Path, texts: Mapping[str, str]) -> None:
-    """Write all parameters and buffers, texts as metadata."""
+    """Write all parameters and buffers, texts as metadata with their hash; the card holds that of the weights."""
     from safetensors.torch import save_file
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    save_file(tensors, path, metadata=dict(texts))
+    save_file(tensors, path, metadata={**texts, DIGEST: texts_digest(texts)})
 
 
 def read_weights(path: Path) -> WeightsFile:
@@ -52,6 +52,8 @@ def read_weights(path: Path) -> WeightsFile:
         raise InputError(
             f"{path}: no {' and no '.join(missing)} of a retseg network in it; only files of `retseg export` are read"
         )
+    if texts.get(DIGEST) != texts_digest(texts):
+        raise InputError(f"{path}: damaged, its card has not the sha256 that it names; export the run again")
     card = NetworkCard.from_json(texts[CARD], str(path))
     try:
         architecture = json.loads(texts[ARCHITECTURE])

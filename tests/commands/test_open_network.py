@@ -6,6 +6,7 @@ import torch
 
 from retseg.bscan import BScan, ScanKey, Spacing
 from retseg.build import build_source, load_config
+from retseg.commands.exported_files import export_run
 from retseg.commands.open_network import open_scan_network
 from retseg.commands.training_scan import TrainingScan, training_scan
 from retseg.data.transforms import AnnotationCrop, RetinaCrop
@@ -122,3 +123,17 @@ def test_what_is_no_network_is_told_in_one_line(own_run, tmp_path):
         with pytest.raises(InputError, match=message) as caught:
             open_scan_network(path)
         assert not re.search("\n", str(caught.value))
+
+
+def test_a_run_that_was_exported_is_run_by_onnxruntime(own_run):
+    export_run(own_run, own_run / "export", ["onnx"])
+    network = open_scan_network(own_run)
+    assert network.engine == "onnxruntime"
+    assert network.card.name == own_run.name
+    image = torch.rand(1, 1, 64, 64)
+    assert network.module is not None
+    torch.testing.assert_close(network.forward(image), network.module(image).detach(), atol=0.02, rtol=0)
+    checkpoint = torch.load(own_run / "checkpoints" / "best.ckpt", weights_only=True)
+    checkpoint["state_dict"]["net.head.bias"] += 1
+    torch.save(checkpoint, own_run / "checkpoints" / "best.ckpt")
+    assert open_scan_network(own_run).engine == "PyTorch", "the export is of other weights"

@@ -117,6 +117,25 @@ def test_a_damaged_scan_is_a_failure_and_the_rest_goes_on(
     assert not (tmp_path / "out" / "broken_mask.png").exists()
 
 
+def test_a_volume_that_cannot_be_measured_is_a_failure_and_the_rest_goes_on(
+    retseg: Retseg, trained_run: Path, images: list[Array], tmp_path: Path
+):
+    for name in ("narrow", "wide"):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        for number, image in enumerate(images):
+            shown = image if name == "wide" else image[:, :300]
+            Image.fromarray(shown).save(tmp_path / "scans" / name / f"{number}.png")
+    out = tmp_path / "out"
+    options = ("--stack", "--spacing", "3.87,11.33", "--bscan-distance", "120", "--fovea", "400,1")
+    args = (*options, "--save", "tables", "--predict-anyway")
+    assert retseg("predict", tmp_path / "scans", "--run", trained_run, "-o", out, *args)[0] == 1
+    (failure,) = table(out / "failures.csv")
+    assert failure["scan"] == "narrow"
+    assert "--fovea 400,1: outside the field; columns run from 0 to 299" in failure["reason"]
+    assert len(table(out / "scans.csv")) == 6
+    assert (out / "wide" / "wide_etdrs.csv").is_file()
+
+
 def test_what_fails_before_the_network_has_no_surfaces(retseg: Retseg, trained_run: Path, tmp_path: Path):
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (216, 500, 3), dtype=np.uint8)).save(tmp_path / "colour.png")
