@@ -1,10 +1,13 @@
-"""`make bench`: every ratio that retseg promises, beside its limit, from one run on this machine (12 to 16 minutes)."""
+"""`make bench`: every ratio that retseg promises, beside its limit, from one run on this machine (20 to 25 minutes)."""
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import evaluation, gradcam, sources, training_step
+from benchmarks import decoding, engines, evaluation, gradcam, prediction, sources, training_step
 
 
 def main() -> None:
@@ -46,7 +49,30 @@ def main() -> None:
         found[evaluation.RATIO],
         evaluation.LIMIT,
     )
+    tell_prediction(console, row)
     console.print(table)
+
+
+def tell_prediction(console: Console, row: Callable[..., None]) -> None:
+    """What `retseg predict` costs."""
+    console.print("decoding, width 64 ...")
+    costs = decoding.measure()
+    for name, seconds in costs.items():
+        if name not in (decoding.FORWARD, decoding.ARGMAX):
+            share = float(np.median(seconds / costs[decoding.FORWARD]))
+            row(f"{name} / forward pass", "width 64, 256 x 256", share, decoding.LIMIT)
+    console.print("engines, width 32 ...")
+    seconds, _ = engines.measure(width=32)
+    for name, mine in seconds.items():
+        if name != engines.EAGER:
+            ratio = float(np.median(mine[:, 0] / seconds[engines.EAGER][:, 0]))
+            console.print(f"{name} / plain PyTorch: {ratio:.3f} (the fastest is what retseg predict takes)")
+    console.print("prediction of 200 scans, width 32 ...")
+    found = prediction.measure(rounds=2)
+    for name, limit in prediction.LIMITS.items():
+        row(f"retseg predict, {name}", "width 32, 200 scans", found[name], limit)
+    console.print("memory of prediction ...")
+    row(prediction.MEMORY, "width 4", prediction.measure_memory()[prediction.MEMORY], prediction.MEMORY_LIMIT)
 
 
 if __name__ == "__main__":
