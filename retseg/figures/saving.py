@@ -24,4 +24,4 @@ def save_png(figure: Figure, path: Path, dpi: int = 130) -> None:
     """Write one PNG, whole or not at all."""
     figure.set_dpi(dpi)
     with replacing_file(path) as partial:
-        FigureCanvasAgg(figure).print_png(partial)  # type: ignore[no-untyped-call]  # matplotlib left it untyped
+        FigureCanvasAgg(figure).print_png(partial, pil_kwargs={"compress_level": 1})  # type: ignore[no-untyped-call]  # matplotlib left it untyped
