@@ -1,7 +1,9 @@
 """What `retseg predict` does: open networks and scans, predict, write, and leave an account of it."""
 
 import signal
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,9 +151,15 @@ def _predict(call: Call, volumes: Sequence[ScanVolume], plan: _Plan, account: Ac
             account.skip(volume, record)
     work = working(plan.predictor, plan.outputs, call.output, plan.intervals)
     num_scans = sum(len(volume.numbers) for volume in waiting)
-    with progress("predicting", num_scans, call.quiet) as advance:
+    # Volumes are written in a thread of their own, so that the network need not wait; in order, at most two behind.
+    writing: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1) as writer, progress("predicting", num_scans, call.quiet) as advance:
         for done in in_volumes(waiting, work, call.jobs, advance):
-            _finish(call, done, stamps[done.source.name], plan, account)
+            writing.append(writer.submit(_finish, call, done, stamps[done.source.name], plan, account))
+            if len(writing) > 2:
+                writing.popleft().result()
+        for written in writing:
+            written.result()
 
 
 def _finish(call: Call, done: DoneVolume, stamp: str, plan: _Plan, account: Account) -> None:
