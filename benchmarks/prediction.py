@@ -2,7 +2,7 @@
 
 Run `python -m benchmarks.prediction [--width 32] [--scans 200] [--rounds 3]`, or with `--memory` for the memory.
 
-Time: folders of 10 phantom B-scans each as PNG files of 216 x 500, read as volumes, and a network that was never
+Time: folders of 50 phantom B-scans each as PNG files of 216 x 500, read as volumes, and a network that was never
 trained. A round is the forward passes alone (the very windows, in memory, side by side as prediction runs them), then
 the command with masks, surfaces and tables, then with every output. Medians of ratios within a round; the first
 round warms up. What is written is synced to the disk, so a slow disk counts.
@@ -39,11 +39,11 @@ from retseg.inference.outputs import KINDS
 TABLES, EVERYTHING = "masks, surfaces, tables / forward passes", "every output / forward passes"
 LIMITS = {TABLES: 1.3, EVERYTHING: 2.0}
 MEMORY, MEMORY_LIMIT = "peak memory, 2000 scans / 50 scans", 1.1
-BSCANS = 10
+BSCANS = 50
 
 
 def write_scans(folder: Path, num_scans: int) -> list[np.ndarray]:
-    """Phantom B-scans as PNG files, ten in each of several folders; the images."""
+    """Phantom B-scans as PNG files, BSCANS in each of several folders; the images."""
     phantom = PhantomSource(num_subjects=max(num_scans // BSCANS, 2), bscans_per_subject=BSCANS)
     images = []
     for key in sorted(phantom.keys, key=lambda key: (key.subject, key.bscan))[:num_scans]:
