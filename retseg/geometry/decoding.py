@@ -87,12 +87,15 @@ def likeliest_surfaces(probabilities: Tensor, smoothness: float = 0.0, is_subpix
     """
     if not (math.isfinite(smoothness) and smoothness >= 0):
         raise InputError(f"smoothness is {smoothness}: expected nats a row of step, 0 or more")
-    # Rows last: what runs along a column is fastest there.
-    logs = probabilities.transpose(2, 3).double().clamp_min(FLOOR).log().contiguous()
+    # Rows last: what runs along a column is fastest there. Sums in double, or long columns lose hundredths of a nat.
+    precise = probabilities if probabilities.dtype == torch.float64 else probabilities.float()
+    logs = precise.transpose(2, 3).contiguous().clamp_min(FLOOR).log_()
     odds = logs - logs.roll(-1, dims=1)
-    gains = torch.nn.functional.pad(odds.cumsum(dim=-1), (1, 0))
-    is_known = has_retina(probabilities) & gains.sum(dim=(1, 3)).isfinite()
-    gains = gains.masked_fill(~is_known[:, None, :, None], 0.0)
+    num_scans, num_surfaces, num_columns, num_rows = odds.shape
+    gains = odds.new_zeros((num_scans, num_surfaces, num_columns, num_rows + 1), dtype=torch.float64)
+    gains[..., 1:] = odds.cumsum(dim=-1, dtype=torch.float64)
+    is_known = has_retina(probabilities) & gains[..., -1].sum(dim=1).isfinite()
+    gains.masked_fill_(~is_known[:, None, :, None], 0.0)
     rows = smooth_ordered_rows(gains, smoothness) if smoothness else best_ordered_rows(gains)
     found = _between_pixels(logs, rows) if is_subpixel else rows
     return found.float().masked_fill(~is_known[:, None], torch.nan)

@@ -42,7 +42,9 @@ def row_spread(probabilities: Tensor, rows: Tensor) -> Tensor:
     of where it was found: variance = sum (2 t + 1) F - (sum F)^2 with t counted from the first of these pixels, plus
     ROUNDING_VARIANCE. nan where rows are.
     """
-    above = split_background(probabilities)[:, :-1].cumsum(dim=1)
+    above = split_background(probabilities)[:, :-1]
+    for surface in range(1, above.shape[1]):  # along this axis a cumsum takes four times as long
+        above[:, surface] += above[:, surface - 1]
     num_rows = above.shape[2]
     first = rows.nan_to_num(0.0).round().long() - REACH_PX
     steps = torch.arange(2 * REACH_PX, device=rows.device)
@@ -58,12 +60,16 @@ def row_spread(probabilities: Tensor, rows: Tensor) -> Tensor:
 
 def column_confidence(probabilities: Tensor, rows: Tensor) -> Tensor:
     """Mean (T, w) over the retina of each column of the probability of the layer that a pixel was given; else nan."""
-    num_layers = rows.shape[1] - 1
-    edges = rows.nan_to_num(0.0).round().long().clamp(0, probabilities.shape[2])
-    sums = torch.nn.functional.pad(probabilities[:, 1 : num_layers + 1].cumsum(dim=2), (0, 0, 1, 0))
-    inside = sums.gather(2, edges[:, 1:, None])[:, :, 0] - sums.gather(2, edges[:, :-1, None])[:, :, 0]
+    num_rows = probabilities.shape[2]
+    edges = rows.nan_to_num(0.0).round().long().clamp(0, num_rows)
+    pixels = torch.arange(num_rows, device=rows.device)[None, :, None]
+    layer = torch.zeros_like(probabilities[:, 0], dtype=torch.int8)
+    for surface in range(rows.shape[1] - 1):
+        layer += pixels >= edges[:, surface, None]
+    is_inside = (layer > 0) & (pixels < edges[:, -1, None])
+    given = probabilities.gather(1, layer.long()[:, None])[:, 0]
     height = edges[:, -1] - edges[:, 0]
-    confidence = inside.sum(dim=1) / height.clamp_min(1)
+    confidence = (given * is_inside).sum(dim=1) / height.clamp_min(1)
     return torch.where(rows.isfinite().all(dim=1) & (height > 0), confidence, torch.nan)
 
 
