@@ -1,8 +1,8 @@
 """Scans side by side: one thread a core, each with PyTorch and BLAS on one core, results in order.
 
-A network as small as these, on one scan at a time, leaves cores waiting for each other; whole scans do not. BLAS threads
-(NumPy, SciPy) wait by spinning, some 50 ms after each small product, on cores that networks need. The numbers are the
-same whatever the number of cores.
+A network as small as these, on one scan at a time, leaves cores waiting for each other; whole scans do not. BLAS
+threads (NumPy, SciPy) wait by spinning, some 50 ms after each small product, on cores that networks need. The numbers
+are the same whatever the number of cores.
 """
 
 from collections import deque

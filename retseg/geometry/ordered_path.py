@@ -17,6 +17,9 @@ from retseg.bscan import Array
 # A sweep that adds no more than this to a score has converged.
 LEAST_RISE = 1e-6
 
+MARGIN = 16
+"""Rows above the highest and below the lowest of all columns' own optima in which smooth surfaces are sought, too."""
+
 
 def best_ordered_rows(gains: Tensor) -> Tensor:
     """Rows (N, S, W) int64 of the highest score without smoothness: the exact optimum of every column, in O(S R).
@@ -45,15 +48,24 @@ def smooth_ordered_rows(gains: Tensor, smoothness: float, num_sweeps: int = 1) -
     holds, and once a sweep changes nothing no other single surface or column would be better; changes of several at
     once may be. (The exact optimum is a minimum cut: Ishikawa 2003, doi 10.1109/TPAMI.2003.1233908; Li et al. 2006,
     doi 10.1109/TPAMI.2006.19.) With one column, one surface or no smoothness it is the exact optimum.
-    A scan that a sweep does not improve is left as it is, so that its result does not hang on the scans beside it.
+    Rows more than MARGIN outside of what any column would choose by itself are not looked at; each scan by itself.
     """
     rows = best_ordered_rows(gains)
-    if smoothness == 0 or gains.shape[2] == 1:
+    if smoothness == 0 or gains.shape[2] == 1 or len(gains) == 0:
         return rows
+    pairs = zip(gains, rows, strict=True)
+    return torch.stack([_smoothed(of_scan, own, smoothness, num_sweeps) for of_scan, own in pairs])
+
+
+def _smoothed(gains: Tensor, own: Tensor, smoothness: float, num_sweeps: int) -> Tensor:
+    """Rows (S, W) of one scan from its gains (S, W, R) and every column's own optimum (S, W)."""
+    top = max(int(own.min()) - MARGIN, 0)
+    gains = gains[None, :, :, top : int(own.max()) + MARGIN + 1]
+    rows = own[None] - top
     paths = _paths_on_their_own(gains, smoothness)
     score, path_score = ordered_score(gains, rows, smoothness), ordered_score(gains, paths, smoothness)
-    rows = torch.where((path_score > score)[:, None, None], paths, rows)
-    score = torch.maximum(score, path_score)
+    if path_score > score:
+        rows, score = paths, path_score
     for _ in range(num_sweeps):
         changed = rows.clone()
         for first in range(min(2, gains.shape[1])):
@@ -61,12 +73,10 @@ def smooth_ordered_rows(gains: Tensor, smoothness: float, num_sweeps: int = 1) -
         for first in (0, 1):
             _improve_columns(gains, changed, smoothness, first)
         new_score = ordered_score(gains, changed, smoothness)
-        is_better = new_score > score + LEAST_RISE
-        if not is_better.any():
+        if new_score <= score + LEAST_RISE:
             break
-        rows = torch.where(is_better[:, None, None], changed, rows)
-        score = torch.where(is_better, new_score, score)
-    return rows
+        rows, score = changed, new_score
+    return rows[0] + top
 
 
 def ordered_score(gains: Tensor, rows: Tensor, smoothness: float) -> Tensor:
@@ -112,15 +122,19 @@ def best_path(gains: Array, smoothness: float) -> Array:
     Viterbi. What a column may come from is the maximum over rows q of best[q] - smoothness * |r - q|: one running
     maximum from above and one from below (Felzenszwalb and Huttenlocher 2012, doi 10.4086/toc.2012.v008a019).
     """
-    num_columns, _, num_rows = gains.shape
+    num_columns, num_paths, num_rows = gains.shape
     row = np.arange(num_rows)
     ramp = smoothness * row
     best = gains.copy()
+    # Both running maxima in one call, the second one from below; PyTorch's is much faster than NumPy's.
+    both = np.empty((2 * num_paths, num_rows))
+    highest, source = torch.from_numpy(np.empty_like(both)), torch.empty(both.shape, dtype=torch.int64)
+    from_above, from_below = highest.numpy()[:num_paths], highest.numpy()[num_paths:, ::-1]
     for column in range(1, num_columns):
-        before = best[column - 1]
-        from_above = np.maximum.accumulate(before + ramp, axis=1) - ramp
-        from_below = np.maximum.accumulate((before - ramp)[:, ::-1], axis=1)[:, ::-1] + ramp
-        best[column] += np.maximum(from_above, from_below)
+        np.add(best[column - 1], ramp, out=both[:num_paths])
+        np.subtract(best[column - 1], ramp, out=both[num_paths:, ::-1])
+        torch.cummax(torch.from_numpy(both), dim=1, out=(highest, source))
+        best[column] += np.maximum(from_above - ramp, from_below + ramp)
     rows = np.empty(best.shape[:2], np.int64)
     rows[-1] = best[-1].argmax(axis=1)
     for column in range(num_columns - 2, -1, -1):
