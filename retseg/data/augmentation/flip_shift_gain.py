@@ -1,19 +1,11 @@
-"""Random changes of training batches that labels follow: image (N, 1, H, W) float32 0..1, mask (N, H, W) class ids."""
-
-from typing import Protocol
+"""Flip, shift in whole rows, and gain: the least that helps, and no pixel is interpolated."""
 
 import torch
 from torch import Tensor
 
+from retseg.data.augmentation.protocol import changed, optional
+from retseg.data.dataset import Batch
 from retseg.errors import InputError
-
-
-class Augmentation(Protocol):
-    """Changes a batch. It draws from torch's generator, which every training step seeds anew: resumed runs agree."""
-
-    def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Changed image and mask, of the same shapes."""
-        ...
 
 
 class FlipShiftGain:
@@ -29,15 +21,27 @@ class FlipShiftGain:
                 raise InputError(f"augmentation.{name}: {value}, expected a number from 0 to 1")
         self.flip, self.shift_rows, self.gain = flip, shift_rows, gain
 
-    def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, batch: Batch) -> Batch:
         """See Augmentation."""
+        image, mask = batch["image"], batch["mask"]
         num, height = mask.shape[:2]
         draws = torch.rand(3, num).to(image.device)  # drawn on the CPU: the same on every device
         is_flipped = (draws[0] < self.flip).view(-1, 1, 1)
         shift = torch.round((2 * draws[1] - 1) * self.shift_rows * height).long()
         rows = (torch.arange(height, device=image.device) - shift[:, None]).clamp(0, height - 1)
         rows = rows[:, :, None].expand_as(mask)
-        mask = torch.where(is_flipped, mask.flip(2), mask).gather(1, rows)
-        plane = torch.where(is_flipped, image[:, 0].flip(2), image[:, 0]).gather(1, rows)
+
+        def moved(plane: Tensor) -> Tensor:
+            return torch.where(is_flipped, plane.flip(2), plane).gather(1, rows)
+
         gain = 1 + (2 * draws[2] - 1) * self.gain
-        return (plane * gain.view(-1, 1, 1)).clamp(0, 1)[:, None], mask
+        surfaces, fluid = optional(batch, "surface_rows"), optional(batch, "fluid")
+        if surfaces is not None:
+            surfaces = torch.where(is_flipped, surfaces.flip(2), surfaces) + shift.view(-1, 1, 1)
+        return changed(
+            batch,
+            image=(moved(image[:, 0]) * gain.view(-1, 1, 1)).clamp(0, 1)[:, None],
+            mask=moved(mask),
+            surface_rows=surfaces,
+            fluid=None if fluid is None else moved(fluid),
+        )
