@@ -1,4 +1,4 @@
-"""Losses on logits (N, C, H, W) and class ids (N, H, W). Pixels labelled IGNORE take no part."""
+"""Cross-entropy and Dice: the paper's loss, with class weights and focus as choices."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from retseg.anatomy import IGNORE
 from retseg.errors import InputError
+from retseg.losses.pixels import true_class_surprise
 
 DiceReduction = Literal["micro_soft", "macro_soft"]
 
@@ -73,15 +74,6 @@ class CrossEntropyDice(nn.Module):
             raise InputError(
                 f"loss.class_weights: {len(self.class_weights)} numbers for {num_classes} classes; give one a class"
             )
-
-
-def true_class_surprise(logits: Tensor, mask: Tensor) -> Tensor:
-    """-log of the probability given to the true class (N, H, W); 0 where nobody annotated.
-
-    Equals `F.cross_entropy(..., reduction="none")`, whose kernel for images is not deterministic on GPUs.
-    """
-    log_probability = logits.log_softmax(dim=1).gather(1, mask.clamp(min=0).unsqueeze(1)).squeeze(1)
-    return -log_probability.masked_fill(mask == IGNORE, 0)
 
 
 def dice_micro_soft(surprise: Tensor, annotated: Tensor) -> Tensor:
