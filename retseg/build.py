@@ -19,11 +19,13 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
+from retseg.anatomy import NUM_CLASSES
 from retseg.data.source import ScanSource
 from retseg.data.sources.shuffled import ShuffledLabels
 from retseg.errors import InputError
 from retseg.evaluation.inference import Frame
 from retseg.training.datamodule import OctDataModule
+from retseg.training.joint import refuse_joint_losses_without_targets
 from retseg.training.module import SegmentationModule
 
 PLAIN = (int, float, bool, str, type(None))
@@ -46,8 +48,10 @@ def build_run(config: DictConfig, data: OctDataModule | None = None) -> Run:
     data = data or build_data(config)
     net = build_net(config)
     loss = make(config.loss, "loss")
+    _refuse_other_classes(net)
     if hasattr(loss, "check"):
-        loss.check(config.model.num_classes)
+        loss.check(NUM_CLASSES)
+    refuse_joint_losses_without_targets(loss, net, data.targets)
     optimizer, schedule = make(config.optimizer, "optimizer"), make(config.scheduler, "scheduler")
     _refuse_settings_that_fail_late(config, net, optimizer)
     augmentation = make(config.augmentation, "augmentation")
@@ -66,6 +70,7 @@ def build_data(config: DictConfig) -> OctDataModule:
         source = ShuffledLabels(source, config.seed)
     split = make(config.split, "split")
     settings = {name: config.data[name] for name in ("batch_size", "num_workers", "cache")}
+    settings["targets"] = config.data.get("targets", [])  # run folders of before have no such option
     node = OmegaConf.create({"_target_": "retseg.training.datamodule.OctDataModule", **settings})
     check_types(node, "data")
     size = None if config.data.size is None else tuple(config.data.size)
@@ -166,6 +171,16 @@ def _plain_part(hint: Any) -> Any:
         return typing.Union[tuple(plain)] if set(plain) - {type(None)} else None  # noqa: UP007  built at run time
     is_sequence = origin in (list, tuple, abc.Sequence, abc.Iterable)
     return hint if is_sequence and all(part is Ellipsis or _plain_part(part) == part for part in parts) else None
+
+
+def _refuse_other_classes(net: nn.Module) -> None:
+    """InputError where a network says that it gives other than the classes of the labels."""
+    found = getattr(net, "num_classes", NUM_CLASSES)
+    if found != NUM_CLASSES:
+        raise InputError(
+            f"model.num_classes: {type(net).__name__} gives {found} classes, labels have {NUM_CLASSES}; more channels "
+            "are for networks inside WithFluid or WithSurfaces"
+        )
 
 
 def _refuse_settings_that_fail_late(config: DictConfig, net: nn.Module, optimizer: Any) -> None:

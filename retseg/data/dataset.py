@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -10,40 +10,69 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
+from typing_extensions import NotRequired  # in typing from Python 3.11 on
 
-from retseg.anatomy import IGNORE, NUM_CLASSES
+from retseg.anatomy import IGNORE, NUM_CLASSES, NUM_SURFACES
 from retseg.bscan import BScan, ScanKey
 from retseg.data.source import ScanSource
 from retseg.data.transforms import Crop, normalise, resize
 from retseg.errors import InputError
-from retseg.geometry.surfaces import paint_mask
+from retseg.geometry.surfaces import paint_mask, trace_surfaces
 
 Array = npt.NDArray[Any]
 
 
+TARGETS = ("surface_rows", "fluid")
+"""What batches can hold beside the mask, where data.targets asks for it."""
+
+
 class Item(TypedDict):
-    """One scan: image (1, H, W) float32 in 0..1, mask (H, W) int64, spacing_um (2,) axial, lateral (nan: unknown)."""
+    """One scan: image (1, H, W) float32 in 0..1, mask (H, W) int64, spacing_um (2,) axial, lateral (nan: unknown).
+
+    Where asked for: surface_rows (S, W) float32 and fluid (H, W) int64, see `Batch`.
+    """
 
     image: Tensor
     mask: Tensor
     spacing_um: Tensor
     subject: str
     name: str
+    surface_rows: NotRequired[Tensor]
+    fluid: NotRequired[Tensor]
 
 
 class Batch(TypedDict):
-    """N scans: image (N, 1, H, W), mask (N, H, W), spacing_um (N, 2), and who they are."""
+    """N scans: image (N, 1, H, W), mask (N, H, W), spacing_um (N, 2), and who they are.
+
+    surface_rows (N, S, W): sub-pixel rows on the batch's grid (row r is the upper edge of pixel r), nan where unknown;
+    a surface beyond the image keeps its row, below 0 or above H. Their scans' own where the source knows them, else
+    traced from the mask before it is resized.
+    fluid (N, H, W): 1 fluid, 0 none, IGNORE where nobody looked.
+    """
 
     image: Tensor
     mask: Tensor
     spacing_um: Tensor
     subject: list[str]
     name: list[str]
+    surface_rows: NotRequired[Tensor]
+    fluid: NotRequired[Tensor]
+
+
+class _Prepared(NamedTuple):
+    """Arrays of one scan as they are kept: labels in as few bytes as they need."""
+
+    image: Array
+    mask: Array
+    spacing_um: Array
+    surface_rows: Array | None
+    fluid: Array | None
 
 
 class BScanDataset(Dataset[Item]):
     """Items for a list of keys: read, cropped, painted, resized to `size` (None: as it is), normalised.
 
+    targets: which of `TARGETS` an item holds beside its mask.
     Each scan is prepared once and kept (image float32, mask int8: 330 kB at 256 x 256), so that an epoch costs next
     to nothing; cache=False prepares it at every visit instead.
     """
@@ -55,9 +84,11 @@ class BScanDataset(Dataset[Item]):
         size: tuple[int, int] | None = None,
         crop: Crop | None = None,
         cache: bool = True,
+        targets: Sequence[str] = (),
     ) -> None:
         self.source, self.keys, self.size, self.crop, self.cache = source, tuple(keys), size, crop, cache
-        self._prepared: dict[int, tuple[Array, Array, Array]] = {}
+        self.targets = tuple(targets)
+        self._prepared: dict[int, _Prepared] = {}
 
     def __len__(self) -> int:
         """Number of scans."""
@@ -65,14 +96,19 @@ class BScanDataset(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         """The scan at a position of `keys`."""
-        image, mask, spacing_um = self._prepared.get(index) or self._prepare(index)
-        return {
-            "image": torch.from_numpy(image)[None],
-            "mask": torch.from_numpy(mask).long(),
-            "spacing_um": torch.from_numpy(spacing_um),
+        prepared = self._prepared.get(index) or self._prepare(index)
+        item: Item = {
+            "image": torch.from_numpy(prepared.image)[None],
+            "mask": torch.from_numpy(prepared.mask).long(),
+            "spacing_um": torch.from_numpy(prepared.spacing_um),
             "subject": self.keys[index].subject,
             "name": self.keys[index].name,
         }
+        if prepared.surface_rows is not None:
+            item["surface_rows"] = torch.from_numpy(prepared.surface_rows)
+        if prepared.fluid is not None:
+            item["fluid"] = torch.from_numpy(prepared.fluid).long()
+        return item
 
     def read(self, index: int, observe: Callable[[BScan], None]) -> None:
         """Read and check the scan at a position, and keep it if cache; observe sees it as the source gives it."""
@@ -86,15 +122,23 @@ class BScanDataset(Dataset[Item]):
         if self.crop is not None:
             scan = self.crop(scan)
         scan = with_mask(scan)
+        if "surface_rows" in self.targets:
+            scan = with_surfaces(scan)
         return scan if self.size is None else resize(scan, *self.size)
 
-    def _prepare(self, index: int, observe: Callable[[BScan], None] | None = None) -> tuple[Array, Array, Array]:
+    def _prepare(self, index: int, observe: Callable[[BScan], None] | None = None) -> _Prepared:
         scan = self.scan(index, observe)
         assert scan.mask is not None
         check_labels(scan)
         spacing = [scan.spacing.axial_um, scan.spacing.lateral_um]
         spacing_um = np.array([np.nan if um is None else um for um in spacing], np.float32)
-        prepared = np.ascontiguousarray(normalise(scan.image)), np.ascontiguousarray(scan.mask), spacing_um
+        prepared = _Prepared(
+            np.ascontiguousarray(normalise(scan.image)),
+            np.ascontiguousarray(scan.mask),
+            spacing_um,
+            np.ascontiguousarray(scan.surface_rows, np.float32) if "surface_rows" in self.targets else None,
+            fluid_labels(scan) if "fluid" in self.targets else None,
+        )
         if self.cache:
             self._prepared[index] = prepared
         return prepared
@@ -107,6 +151,19 @@ def with_mask(scan: BScan) -> BScan:
     if scan.surface_rows is None:
         raise InputError(f"{scan.key.name}: no surfaces and no mask; leave the scan out or annotate it")
     return replace(scan, mask=paint_mask(scan.surface_rows, scan.shape[0]))
+
+
+def with_surfaces(scan: BScan) -> BScan:
+    """The scan, whose mask is painted, with surfaces traced from it unless the source gave some."""
+    if scan.surface_rows is not None:
+        return scan
+    assert scan.mask is not None
+    return replace(scan, surface_rows=trace_surfaces(scan.mask))
+
+
+def fluid_labels(scan: BScan) -> Array:
+    """Fluid (H, W) int8: 1 where there is some, 0 where there is none, IGNORE where nobody looked."""
+    return np.full(scan.shape, IGNORE, np.int8) if scan.fluid is None else scan.fluid.astype(np.int8)
 
 
 def check_labels(scan: BScan) -> None:
@@ -125,14 +182,19 @@ def collate(items: list[Item]) -> Batch:
     height = max(item["image"].shape[-2] for item in items)
     width = max(item["image"].shape[-1] for item in items)
 
-    def padded(plane: Tensor, value: float) -> Tensor:
-        pad = (0, width - plane.shape[-1], 0, height - plane.shape[-2])
-        return F.pad(plane, pad, value=value) if any(pad) else plane
+    def padded(planes: list[Tensor], value: float, below: int = height) -> Tensor:
+        pads = [(0, width - plane.shape[-1], 0, below - plane.shape[-2]) for plane in planes]
+        return torch.stack([F.pad(p, pad, value=value) if any(pad) else p for p, pad in zip(planes, pads, strict=True)])
 
-    return {
-        "image": torch.stack([padded(item["image"], 0.0) for item in items]),
-        "mask": torch.stack([padded(item["mask"], IGNORE) for item in items]),
+    batch: Batch = {
+        "image": padded([item["image"] for item in items], 0.0),
+        "mask": padded([item["mask"] for item in items], IGNORE),
         "spacing_um": torch.stack([item["spacing_um"] for item in items]),
         "subject": [item["subject"] for item in items],
         "name": [item["name"] for item in items],
     }
+    if "surface_rows" in items[0]:
+        batch["surface_rows"] = padded([item["surface_rows"] for item in items], torch.nan, below=NUM_SURFACES)
+    if "fluid" in items[0]:
+        batch["fluid"] = padded([item["fluid"] for item in items], IGNORE)
+    return batch

@@ -1,6 +1,6 @@
 """Batches of B-scans for a trainer: which scans train and validate, in which order, from which source."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lightning import LightningDataModule
@@ -8,7 +8,7 @@ from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
 from retseg.bscan import BScan
-from retseg.data.dataset import Batch, BScanDataset, Item, collate
+from retseg.data.dataset import TARGETS, Batch, BScanDataset, Item, collate
 from retseg.data.source import ScanSource
 from retseg.data.splits import Split, Splitter
 from retseg.data.transforms import Crop
@@ -43,6 +43,7 @@ class OctDataModule(LightningDataModule):
     """Batches of `source`, split by `split`, cropped by `crop`, resized to `size` (H, W).
 
     size None keeps every scan as it is; scans of unlike size in a batch are padded, the padding not annotated.
+    targets: what batches hold beside the mask, of "surface_rows" and "fluid", see `Batch`.
     The training order is a permutation drawn from (seed, epoch) alone, whatever the number of workers.
     """
 
@@ -56,6 +57,7 @@ class OctDataModule(LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         cache: bool = True,
+        targets: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -64,20 +66,38 @@ class OctDataModule(LightningDataModule):
             raise InputError(f"data.num_workers: {num_workers}, expected 0 or more")
         if size is not None and (len(size) != 2 or min(size) < 1):
             raise InputError(f"data.size: {list(size)}, expected two numbers of pixels, height and width, or null")
+        for target in targets:
+            if target not in TARGETS:
+                raise InputError(f"data.targets: {target!r} is none of {', '.join(TARGETS)}; choose among them")
+        self.targets = tuple(targets)
         self.source, self.batch_size, self.num_workers, self.seed = source, batch_size, num_workers, seed
         self.split: Split = split(source.keys)
         image_size = None if size is None else (size[0], size[1])
-        self.train_dataset = BScanDataset(source, self.split.train, image_size, crop, cache)
-        self.val_dataset = BScanDataset(source, self.split.val, image_size, crop, cache)
+        self.train_dataset = BScanDataset(source, self.split.train, image_size, crop, cache, self.targets)
+        self.val_dataset = BScanDataset(source, self.split.val, image_size, crop, cache, self.targets)
 
     def read_all(self, observe: Callable[[BScan], None] = lambda _: None) -> None:
         """Read and check every scan before the first step; observe sees each, once, as its source gives it.
 
         Scans that are kept for a test are read too, for observe alone: no batch holds them.
+        InputError: data.targets asks for fluid, and nobody looked for any in the scans that train.
         """
-        for dataset in (self.train_dataset, self.val_dataset):
-            for index in range(len(dataset)):
-                dataset.read(index, observe)
+        num_looked = 0
+
+        def counted(scan: BScan) -> None:
+            nonlocal num_looked
+            num_looked += scan.fluid is not None
+            observe(scan)
+
+        for index in range(len(self.train_dataset)):
+            self.train_dataset.read(index, counted)
+        if "fluid" in self.targets and num_looked == 0:
+            raise InputError(
+                f"data.targets: {self.source.name} says of no scan that trains where fluid is; switch fluid on in the "
+                "source (data.source.fluid=true, where it has that option), or leave it out of data.targets"
+            )
+        for index in range(len(self.val_dataset)):
+            self.val_dataset.read(index, observe)
         for key in self.split.test:
             observe(self.source.read(key))
 

@@ -16,6 +16,7 @@ from retseg.data.augmentation import Augmentation
 from retseg.data.dataset import Batch
 from retseg.errors import InputError
 from retseg.metrics.overlap import OverlapScores
+from retseg.training.joint import JointLoss, JointNet
 from retseg.training.schedules import Schedule
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -24,6 +25,7 @@ MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 class SegmentationModule(LightningModule):
     """Trains `net` (logits (N, C, H, W) from images (N, 1, H, W)) with `loss(logits, mask)`.
 
+    A loss on more than layers (`JointLoss`) gets all outputs of the network and the whole batch in their place.
     Logs once an epoch, for stages train and val: <stage>/loss, the mean over the stage's scans of their batch's loss;
     <stage>/{accuracy,dice_micro_soft,iou_micro_soft,dice_macro_8,...} and <stage>_class/{dice,iou,accuracy}/<class>,
     see `OverlapScores`. Training scores are of the weights as they were at each step, on augmented scans if any are.
@@ -62,8 +64,7 @@ class SegmentationModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Scalar loss of a batch, augmented if training augments."""
         if self.augmentation is not None:
-            image, mask = self.augmentation(batch["image"], batch["mask"])
-            batch = {**batch, "image": image, "mask": mask}
+            batch = self.augmentation(batch)
         loss = self._step("train", self.train_scores, batch)
         if not torch.isfinite(loss):
             raise InputError(
@@ -77,11 +78,19 @@ class SegmentationModule(LightningModule):
         self._step("val", self.val_scores, batch)
 
     def _step(self, stage: str, scores: OverlapScores, batch: Batch) -> Tensor:
-        logits = self(batch["image"])
-        loss: Tensor = self.loss(logits, batch["mask"])
+        logits, loss = self._logits_and_loss(batch)
         scores.update(logits.detach(), batch["mask"])
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["name"]), sync_dist=True)
         return loss
+
+    def _logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits (N, C, H, W) and the scalar loss of a batch, from one forward pass."""
+        if isinstance(self.loss, JointLoss):
+            assert isinstance(self.net, JointNet)
+            outputs = self.net.outputs(batch["image"])
+            return outputs.logits, self.loss.joint(outputs, batch)
+        logits = self(batch["image"])
+        return logits, self.loss(logits, batch["mask"])
 
     def on_train_epoch_end(self) -> None:
         """Log the training scores."""

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -85,3 +87,36 @@ def test_read_all_shows_scans_kept_for_a_test_that_no_batch_holds():
 def test_refuses_wrong_numbers(settings, message):
     with pytest.raises(InputError, match=message):
         data(**settings)
+
+
+def test_batches_hold_the_targets_that_are_asked_for():
+    plain = next(iter(data().train_dataloader()))
+    full = next(iter(data(targets=["fluid", "surface_rows"]).train_dataloader()))
+    assert set(full) - set(plain) == {"fluid", "surface_rows"}
+    assert full["surface_rows"].shape == (2, 8, 32)
+    assert full["fluid"].shape == (2, 32, 32)
+
+
+def test_refuses_targets_that_nobody_knows():
+    with pytest.raises(InputError, match=r"data\.targets: 'drusen' is none of surface_rows, fluid"):
+        data(targets=["drusen"])
+
+
+class WithoutFluid:
+    """The phantom as a source that says nothing of fluid."""
+
+    label_origin, notices, name = "exact", (), "made up"
+
+    def __init__(self):
+        self.source = data().source
+        self.keys = self.source.keys
+
+    def read(self, key):
+        return replace(self.source.read(key), fluid=None)
+
+
+def test_refuses_to_learn_fluid_from_scans_in_which_nobody_looked_for_it():
+    module = OctDataModule(WithoutFluid(), SubjectHoldout([2]), size=(32, 32), targets=["fluid"])
+    with pytest.raises(InputError, match=r"data\.targets: made up says of no scan that trains where fluid is"):
+        module.read_all()
+    OctDataModule(WithoutFluid(), SubjectHoldout([2]), size=(32, 32), targets=["surface_rows"]).read_all()
