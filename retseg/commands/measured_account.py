@@ -1,25 +1,19 @@
 """The account of a call of `retseg measure LABELS`: run.json, scans.csv and failures.csv in its output folder."""
 
-import json
-import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from retseg import __version__
-from retseg.commands.scored_run import read_json
+from retseg.commands.run_file import RUN_FILE, counted, read_run_file, versions, write_run_file
 from retseg.data.readers.volume import ScanVolume
-from retseg.errors import InputError
-from retseg.evaluation.atomic import make_folder, remove_partial, replacing_file
+from retseg.evaluation.atomic import make_folder, remove_partial
 from retseg.evaluation.output import write_csv
 from retseg.inference.stream import Failure
 
 COMMAND = "retseg measure"
-RUN_FILE = "run.json"
 PACKAGES = ("numpy", "scipy", "pillow", "nibabel")
 
 
@@ -44,11 +38,8 @@ def open_folder(folder: Path) -> None:
 
     InputError where another command wrote the folder.
     """
-    path = folder / RUN_FILE
-    if path.is_file():
-        before = read_json(path)
-        if before.get("command") != COMMAND:
-            raise InputError(f"{path}: not of {COMMAND}; choose another folder with -o")
+    before = read_run_file(folder, COMMAND)
+    if before is not None:
         for name in [*before.get("files", ()), RUN_FILE]:
             old = folder / name
             if folder.resolve() in old.resolve().parents:
@@ -65,17 +56,14 @@ def close_folder(folder: Path, measured: Measured, options: Mapping[str, Any]) -
         "command": COMMAND,
         "options": options,
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "retseg": __version__,
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        **versions(PACKAGES),
         "status": "finished",
         "scans": len(measured.rows),
         "failures": [{"scan": f.name, "reason": f.reason} for f in measured.failures],
-        "warnings": [{"what": what, "times": times} for what, times in measured.notices.items()],
+        "warnings": counted(measured.notices),
         "files": _below(folder, [*measured.files, folder / "scans.csv", folder / "failures.csv"]),
     }
-    with replacing_file(folder / RUN_FILE) as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_run_file(folder, content)
 
 
 def _below(folder: Path, paths: Sequence[Path]) -> list[str]:

@@ -1,21 +1,17 @@
 """The account of a call of `retseg predict`: run.json, scans.csv, failures.csv and review.csv in its output folder."""
 
-import json
-import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from retseg import __version__
-from retseg.commands.scored_run import read_json
+from retseg.commands.run_file import counted, read_run_file, versions, write_run_file
 from retseg.data.readers.volume import ScanVolume
 from retseg.errors import InputError
-from retseg.evaluation.atomic import make_folder, remove_partial, replacing_file
+from retseg.evaluation.atomic import make_folder, remove_partial
 from retseg.evaluation.output import write_csv
 from retseg.inference.gate import GatedPredictor
 from retseg.inference.outputs import Outputs
@@ -24,7 +20,6 @@ from retseg.inference.review import review_queue
 from retseg.inference.stream import Failure
 
 COMMAND = "retseg predict"
-RUN_FILE = "run.json"
 PACKAGES = ("torch", "numpy", "scipy", "pillow", "pydicom", "nibabel")
 
 
@@ -89,7 +84,7 @@ class Account:
             "scans_of_an_earlier_call": self.num_skipped,
             "verdicts": self.verdicts,
             "failures": self.failures,
-            "warnings": [{"what": what, "times": times} for what, times in self.warnings.items()],
+            "warnings": counted(self.warnings),
         }
 
 
@@ -102,11 +97,8 @@ def open_account(
     wants to go on with other networks or settings.
     """
     made = _made_by(gated, outputs)
-    path = folder / RUN_FILE
-    if path.is_file():
-        before = read_json(path)
-        if before.get("command") != COMMAND:
-            raise InputError(f"{path}: not of {COMMAND}; choose another folder with -o")
+    before = read_run_file(folder, COMMAND)
+    if before is not None:
         if not (is_resumed or is_overwriting):
             raise InputError(
                 f"{folder}: holds predictions already; go on with --resume, write over them with --overwrite, "
@@ -121,19 +113,11 @@ def open_account(
         "command": COMMAND,
         "made_by": made,
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "retseg": __version__,
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        **versions(PACKAGES),
     }
     account = Account(folder, about, perf_counter(), Counter(outputs.notices))
     write_run_file(folder, account.content("running"))
     return account
-
-
-def write_run_file(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write run.json."""
-    with replacing_file(folder / RUN_FILE) as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _made_by(gated: GatedPredictor, outputs: Outputs) -> dict[str, Any]:
