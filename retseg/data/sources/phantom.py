@@ -72,13 +72,13 @@ class PhantomSource:
         spacing_um: Sequence[float] | None = None,
         bscan_spacing_um: float = 492.0,
     ) -> None:
-        _check_whole("num_subjects", num_subjects, 1, 99)
-        _check_whole("bscans_per_subject", bscans_per_subject, 1, 100)
-        _check_whole("height", height, SMALLEST_SHAPE[0], 4096)
-        _check_whole("width", width, SMALLEST_SHAPE[1], 4096)
-        _check_whole("seed", seed, 0, LARGEST_VALUE)
-        _check_whole("num_graders", num_graders, 1, 2)
-        _check_range("bscan_spacing_um", bscan_spacing_um, 1, 10_000)
+        check_whole("num_subjects", num_subjects, 1, 99)
+        check_whole("bscans_per_subject", bscans_per_subject, 1, 100)
+        check_whole("height", height, SMALLEST_SHAPE[0], 4096)
+        check_whole("width", width, SMALLEST_SHAPE[1], 4096)
+        check_whole("seed", seed, 0, LARGEST_VALUE)
+        check_whole("num_graders", num_graders, 1, 2)
+        check_range("bscan_spacing_um", bscan_spacing_um, 1, 10_000)
         if spacing_um is None:
             spacing_um = (DUKE_AXIAL_UM * 216 / height, DUKE_LATERAL_UM * 500 / width)
         if len(spacing_um) != 2 or not all(np.isfinite(um) and um > 0 for um in spacing_um):
@@ -129,7 +129,7 @@ class PhantomSource:
             key=key,
             image=image,
             surface_rows=retina.surface_rows.astype(np.float32),
-            fluid=_paint_fluid(self.grid, *retina.fluid_rows),
+            fluid=paint_fluid(self.grid, *retina.fluid_rows),
             spacing=self.spacing,
             eye=eye.eye,
         )
@@ -173,20 +173,20 @@ class PhantomSource:
         )
 
 
-def _check_whole(name: str, value: int, low: int, high: int) -> None:
+def check_whole(name: str, value: int, low: int, high: int) -> None:
     """Refuse an option that is not a whole number in its range."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError(f"phantom: {name} is {value!r}, expected a whole number of {low} to {high}")
-    _check_range(name, value, low, high)
+    check_range(name, value, low, high)
 
 
-def _check_range(name: str, value: float, low: float, high: float) -> None:
+def check_range(name: str, value: float, low: float, high: float) -> None:
     """Refuse an option out of its range."""
     if not low <= value <= high:
         raise InputError(f"phantom: {name} is {value}, expected {low} to {high}")
 
 
-def _paint_fluid(grid: Grid, upper_rows: Array, lower_rows: Array) -> Array:
+def paint_fluid(grid: Grid, upper_rows: Array, lower_rows: Array) -> Array:
     """Fluid (H, W) bool from the edges of cysts (C, W), rounded to the pixel as surfaces are in a mask."""
     depth = np.arange(grid.height)[:, None]
     fluid = np.zeros((grid.height, grid.width), bool)

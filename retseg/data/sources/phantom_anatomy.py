@@ -177,10 +177,10 @@ def surfaces_from_thickness(rng: np.random.Generator, grid: Grid, thickness_um: 
     tilt_px, bowl_px = rng.normal(0, TILT_SD_PX), rng.normal(BOWL_MEAN_PX, BOWL_SD_PX)
     curve_um = (tilt_px * place - bowl_px * (2 * place) ** 2) * DUKE_AXIAL_UM
     slack_share = rng.uniform(0.35, 0.65)
-    return np.asarray(surfaces_um - surfaces_um[-1] + _fitted_curve_um(grid, curve_um, surfaces_um, slack_share))
+    return np.asarray(surfaces_um - surfaces_um[-1] + fitted_curve_um(grid, curve_um, surfaces_um, slack_share))
 
 
-def _fitted_curve_um(grid: Grid, curve_um: Array, surfaces_um: Array, slack_share: float) -> Array:
+def fitted_curve_um(grid: Grid, curve_um: Array, surfaces_um: Array, slack_share: float) -> Array:
     """Depth of the lowest surface (W,): the curve, as steep as the image has room for, and placed in it."""
     height_um = surfaces_um[-1] - surfaces_um[0]
     room_um = grid.depth_um * (1 - TOP_MARGIN - BOTTOM_MARGIN)
