@@ -44,7 +44,8 @@ def evaluate(
     """Score a run: overlap, surfaces in um, topology, calibration, each beside its ceiling and its interval.
 
     Writes metrics.json, scores.csv, scans.csv, misclassification.csv, figures,
-    and the predictions, so that scoring again needs no data.
+    and the predictions, so that scoring again needs no data. Of a network
+    with fluid: fluid_scores.csv, fluid_scans.csv, fluid_subjects.csv, too.
 
     Data of another source is scored on all its scans, into RUN/evaluation_<its name>.
 

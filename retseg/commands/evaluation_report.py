@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from retseg.anatomy import CLASS_NAMES, LAYER_NAMES, SURFACE_NAMES
+from retseg.commands.evaluation_fluid_report import print_fluid
+from retseg.commands.score_cells import ceiling_cell, counted, number, score_table, with_interval
 from retseg.evaluation.definitions import DEFINITIONS
 from retseg.evaluation.evaluation import Evaluation, mean_layer_dice
 from retseg.evaluation.quantities import CLASSES, LAYERS, SURFACES
@@ -48,6 +49,8 @@ def print_evaluation(console: Console, evaluation: Evaluation) -> None:
     console.print(_topology(evaluation, has_ceiling))
     for table in _network_tables(evaluation):
         console.print(table)
+    if evaluation.fluid is not None:
+        print_fluid(console, evaluation.fluid)
     _print_misclassification(console, evaluation)
     _print_notes(console, evaluation, has_ceiling)
 
@@ -58,7 +61,7 @@ def _print_heading(console: Console, evaluation: Evaluation) -> None:
     console.print(origin.title, style="bold")
     side = origin.split.get("side")
     rule = f", {side} scans of split {origin.split['rule']}" if side and side != "all" else ""
-    scans, subjects = _count(len(evaluation.records), "scan"), _count(num_subjects, "subject")
+    scans, subjects = counted(len(evaluation.records), "scan"), counted(num_subjects, "subject")
     console.print(f"{origin.data_name}, labels {origin.label_origin}: {scans} of {subjects}{rule}")
     console.print(origin.stamp, style="bold")
     if protocol := origin.split.get("protocol"):
@@ -69,14 +72,14 @@ def _print_heading(console: Console, evaluation: Evaluation) -> None:
 
 
 def _interval_words(evaluation: Evaluation) -> str:
-    return f"[95 % interval over {_count(len(evaluation.subjects), 'subject')}]"
+    return f"[95 % interval over {counted(len(evaluation.subjects), 'subject')}]"
 
 
 def _overlap(evaluation: Evaluation, pair: Sequence[str], has_ceiling: bool) -> Table:
     """Two scores by class and in every average, each with its interval and its ceiling."""
     names = " and ".join(TITLES[score] for score in pair)
     words = _interval_words(evaluation)
-    table = _table(f"{names}, by class pooled over the pixels of all scans, then in averages {words}")
+    table = score_table(f"{names}, by class pooled over the pixels of all scans, then in averages {words}")
     table.add_column("class, or average", no_wrap=True)
     for score in pair:
         table.add_column(TITLES[score], justify="right", no_wrap=True)
@@ -87,7 +90,7 @@ def _overlap(evaluation: Evaluation, pair: Sequence[str], has_ceiling: bool) -> 
             table.add_section()
             continue
         rows = [evaluation.find(score, of, average) for score in pair]
-        cells = ((_with_interval(row, 3), _ceiling(row, 3))[: 1 + has_ceiling] for row in rows if row is not None)
+        cells = ((with_interval(row, 3), ceiling_cell(row, 3))[: 1 + has_ceiling] for row in rows if row is not None)
         table.add_row(title, *(cell for pair_of_cells in cells for cell in pair_of_cells))
     return table
 
@@ -102,7 +105,7 @@ def _overlap_rows() -> Iterable[tuple[str, str, str]]:
 
 def _boundaries(evaluation: Evaluation, has_ceiling: bool) -> Table:
     unit = evaluation.unit
-    table = _table(
+    table = score_table(
         f"Surfaces: distance along the A-scan in {unit}, on the scan's own grid {_interval_words(evaluation)}"
     )
     columns = ("surface", "mean absolute", "RMS", "95th percentile", "signed (+ too deep)", "not found")
@@ -120,7 +123,7 @@ def _boundaries(evaluation: Evaluation, has_ceiling: bool) -> Table:
 
 
 def _thickness(evaluation: Evaluation, has_ceiling: bool) -> Table:
-    table = _table(f"Layer thickness: error along the A-scan in {evaluation.unit} {_interval_words(evaluation)}")
+    table = score_table(f"Layer thickness: error along the A-scan in {evaluation.unit} {_interval_words(evaluation)}")
     _distance_columns(table, ("layer", "mean absolute", "signed (+ too thick)"), evaluation, has_ceiling)
     for name in (*LAYER_NAMES, LAYERS):
         average = "pooled_macro" if name == LAYERS else "pooled"
@@ -140,13 +143,13 @@ def _distance_columns(table: Table, columns: Sequence[str], evaluation: Evaluati
 def _distance_cells(rows: Sequence[Score | None], has_ceiling: bool) -> list[str]:
     """The mean absolute error with interval and ceiling, then the others."""
     first, *others = [row for row in rows if row is not None]
-    ceiling = [_ceiling(first, 2)] if has_ceiling else []
-    return [_with_interval(first, 2), *ceiling, *(_number(row.value, 2) for row in others)]
+    ceiling = [ceiling_cell(first, 2)] if has_ceiling else []
+    return [with_interval(first, 2), *ceiling, *(number(row.value, 2) for row in others)]
 
 
 def _topology(evaluation: Evaluation, has_ceiling: bool) -> Table:
     """Counts a scan of the prediction, the truth and the second grader."""
-    table = _table(
+    table = score_table(
         "Topology: counts a scan, mean over scans: prediction / truth" + (" / second" if has_ceiling else "")
     )
     for column in ("layer", "islands", "holes", "columns without the layer"):
@@ -164,7 +167,7 @@ def _topology_cell(evaluation: Evaluation, score: str, of: str, has_ceiling: boo
     found, true = (evaluation.find(name, of, "mean_over_scans") for name in (score, f"true_{score}"))
     assert found is not None
     values = [found.value, float("nan") if true is None else true.value, *([found.ceiling] if has_ceiling else [])]
-    return " / ".join(_number(value, 1) for value in values)
+    return " / ".join(number(value, 1) for value in values)
 
 
 def _network_tables(evaluation: Evaluation) -> Iterable[Table]:
@@ -173,22 +176,22 @@ def _network_tables(evaluation: Evaluation) -> Iterable[Table]:
         return
     scaling = evaluation.scaling
     words = "" if scaling.temperature is None else f"temperature of all validation scans {scaling.temperature:.2f}; "
-    table = _table(f"Calibration {_interval_words(evaluation)}\n{words}scaled by {scaling.fitted_on}")
+    table = score_table(f"Calibration {_interval_words(evaluation)}\n{words}scaled by {scaling.fitted_on}")
     for column in ("expected calibration error", "as predicted", "after temperature scaling"):
         table.add_column(column, justify="left" if column.startswith("exp") else "right")
     for name, title in (("ece", "all annotated pixels"), ("ece_layers", "pixels predicted to be a layer")):
         pair = (evaluation.find(score, "all", "pooled") for score in (name, f"{name}_scaled"))
-        table.add_row(title, *("-" if row is None else _with_interval(row, 4) for row in pair))
+        table.add_row(title, *("-" if row is None else with_interval(row, 4) for row in pair))
     yield table
-    paper = _table("The paper's own definitions, on the network's grid")
+    paper = score_table("The paper's own definitions, on the network's grid")
     paper.add_column("score")
     paper.add_column("value", justify="right")
     for score in PAPER_TITLES:
         row = evaluation.find(score, CLASSES, "pooled_micro")
         assert row is not None
-        paper.add_row(PAPER_TITLES[score], _with_interval(row, 4))
+        paper.add_row(PAPER_TITLES[score], with_interval(row, 4))
     yield paper
-    classes = _table(
+    classes = score_table(
         "Its Table 2: IoU, mean over scans, an absent class counting 0;\naccuracy: recall, pooled over pixels"
     )
     for column in ("class", "IoU", "accuracy", "scans without the class"):
@@ -203,7 +206,7 @@ def _network_tables(evaluation: Evaluation) -> Iterable[Table]:
         assert iou is not None
         assert recall is not None
         assert absent is not None
-        classes.add_row(name, _number(iou.value, 3), _number(recall.value, 3), f"{absent.value:.0f}")
+        classes.add_row(name, number(iou.value, 3), number(recall.value, 3), f"{absent.value:.0f}")
     yield classes
 
 
@@ -233,27 +236,3 @@ def _print_notes(console: Console, evaluation: Evaluation, has_ceiling: bool) ->
         console.print(f"  below, at, above: {DEFINITIONS['standing']}.", style="dim")
     for notice in evaluation.notices:
         console.print(f"note: {notice}")
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False
-    )
-
-
-def _with_interval(row: Score, digits: int) -> str:
-    if row.low != row.low:
-        return _number(row.value, digits)
-    return f"{row.value:.{digits}f} [{row.low:.{digits}f}, {row.high:.{digits}f}]"
-
-
-def _ceiling(row: Score, digits: int) -> str:
-    return "-" if row.ceiling != row.ceiling else f"{row.ceiling:.{digits}f} {row.standing}".rstrip()
-
-
-def _number(value: float, digits: int) -> str:
-    return "-" if value != value else f"{value:.{digits}f}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -10,6 +10,7 @@ from retseg.evaluation import store
 from retseg.evaluation.atomic import make_folder
 from retseg.evaluation.case import Case
 from retseg.evaluation.evaluation import Evaluation, Origin, ceiling_words, evaluate, measure_scans
+from retseg.evaluation.fluid import FluidOrigin
 from retseg.evaluation.output import METRICS, read_metrics
 from retseg.evaluation.temperature import Scaling
 from retseg.metrics.calibration import TEMPERATURES
@@ -94,4 +95,5 @@ def _origin(contents: dict[Path, dict[str, Any]], output: Path) -> Origin:
         made_from={"folders": [str(folder) for folder in contents]},
         notices=tuple(dict.fromkeys(notices)),
         source_notices=tuple(dict.fromkeys(notices)),
+        fluid=FluidOrigin.from_json(first["data"]["fluid"]) if "fluid" in first["data"] else None,
     )

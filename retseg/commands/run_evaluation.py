@@ -30,7 +30,9 @@ from retseg.evaluation.evaluation import (
     measure_scans,
     with_label_origin,
 )
+from retseg.evaluation.fluid import FluidOrigin
 from retseg.evaluation.inference import Predictor, evaluating
+from retseg.evaluation.network_outputs import gives_fluid
 from retseg.evaluation.output import METRICS, read_metrics
 from retseg.evaluation.parallel import in_order
 from retseg.evaluation.scores import NUM_DRAWS
@@ -72,7 +74,9 @@ def _predicted(
 ) -> tuple[MeasuredSet, Origin]:
     """Predict, measure and save scans; metrics.json is gone until the new one is written."""
     scans = choose_scans(run, request.side, request.data)
-    data = {"name": scans.source.name, "label_origin": scans.source.label_origin}
+    data: dict[str, Any] = {"name": scans.source.name, "label_origin": scans.source.label_origin}
+    if gives_fluid(run.net):
+        data["fluid"] = FluidOrigin.of_source(scans.source).to_json()
     predictor = Predictor(run.net, scans.source, scans.frame)
     make_folder(folder)
     (folder / METRICS).unlink(missing_ok=True)
@@ -97,7 +101,7 @@ def run_origin(
     run: ScoredRun,
     side: str,
     stamp: str,
-    data: Mapping[str, str],
+    data: Mapping[str, Any],
     notices: Sequence[str],
     made_from: Mapping[str, Any],
 ) -> Origin:
@@ -121,6 +125,7 @@ def run_origin(
         made_from=dict(made_from),
         notices=tuple(dict.fromkeys(said)),
         source_notices=tuple(notices),
+        fluid=FluidOrigin.from_json(data["fluid"]) if "fluid" in data else None,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from retseg.bscan import Array, Spacing
+from retseg.evaluation.fluid_record import FluidCase
 from retseg.evaluation.labelling import Labelling
 from retseg.metrics.calibration import CalibrationSums
 
@@ -28,6 +29,7 @@ class Case:
     """A scan on its own grid of H x W pixels, before anything is resized: prediction, truth, second grader or None.
 
     image: (H, W) uint8 gray levels, for pictures alone; or None. network: None where no network is at hand.
+    fluid: None where no fluid was sought.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Case:
     spacing: Spacing = field(default_factory=Spacing)
     image: Array | None = None
     network: NetworkSums | None = None
+    fluid: FluidCase | None = None
 
     def __post_init__(self) -> None:
         """All labels are of one grid (a slip of ours otherwise: readers check files before they build a case)."""

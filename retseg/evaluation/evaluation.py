@@ -11,6 +11,8 @@ import torch
 
 from retseg.anatomy import SURFACE_NAMES
 from retseg.evaluation.case import Case
+from retseg.evaluation.fluid import FluidEvaluation, FluidOrigin, evaluate_fluid
+from retseg.evaluation.fluid_protocols import published
 from retseg.evaluation.misclassified import Misclassified
 from retseg.evaluation.network_scores import network_scores
 from retseg.evaluation.parallel import in_order
@@ -37,7 +39,7 @@ class Origin:
 
     stamp is one line on leakage and labels. ceiling is the title of the ceiling's column, ceiling_note what it is
     worth. split, checkpoint and made_from are kept as they are in metrics.json. source_notices: those of notices that
-    cannot be said again without the data.
+    cannot be said again without the data. fluid: who drew it; None where the network seeks none.
     """
 
     title: str
@@ -51,11 +53,15 @@ class Origin:
     made_from: dict[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     source_notices: tuple[str, ...] = ()
+    fluid: FluidOrigin | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Scored scans. worst: the scans with the lowest mean Dice of the layers that they have, worst first."""
+    """Scored scans. worst: the scans with the lowest mean Dice of the layers that they have, worst first.
+
+    fluid: None where none was sought.
+    """
 
     origin: Origin
     records: tuple[ScanRecord, ...]
@@ -65,6 +71,7 @@ class Evaluation:
     misclassified: Misclassified
     worst: tuple[Case, ...]
     notices: tuple[str, ...]
+    fluid: FluidEvaluation | None = None
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -130,7 +137,10 @@ def evaluate(measured: MeasuredSet, origin: Origin, scaling: Scaling, num_draws:
         *network_scores(records, scaling, num_draws),
     )
     notices = (*origin.notices, *_notices(records, unit))
-    return Evaluation(origin, records, unit, scores, scaling, Misclassified.of(records), measured.worst, notices)
+    printed = published(origin.data_name, str(origin.split.get("rule")), str(origin.split.get("side")))
+    fluid = evaluate_fluid(records, origin.fluid, printed, num_draws)
+    found = Misclassified.of(records)
+    return Evaluation(origin, records, unit, scores, scaling, found, measured.worst, notices, fluid)
 
 
 def _notices(records: Sequence[ScanRecord], unit: Unit) -> list[str]:

@@ -1,7 +1,8 @@
 """From a network and a source to scans that can be scored, on the scans' own grids.
 
 A scan is cropped and resized as in training; the prediction goes back: probabilities are resized (bilinear) to the
-window's own pixels, and the class with the highest one is taken there. N scans, C classes, H rows, W columns.
+window's own pixels, and the class with the highest one is taken there; so is fluid, where its probability reaches a
+threshold. N scans, C classes, H rows, W columns.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ from retseg.data.dataset import check_labels, with_mask
 from retseg.data.source import ScanSource
 from retseg.data.transforms import Crop, crop, normalise, resize, resize_mask
 from retseg.evaluation.case import Case, NetworkSums
+from retseg.evaluation.fluid_record import THRESHOLD, FluidCase, fluid_truth
 from retseg.evaluation.labelling import Labelling
+from retseg.evaluation.network_outputs import logits_and_fluid
 from retseg.metrics.calibration import calibration_sums
 from retseg.metrics.overlap import OverlapScores, predicted_classes
 
@@ -77,6 +80,29 @@ def native_classes(logits: Tensor, shape: tuple[int, int]) -> Array:
     return classes
 
 
+def native_fluid(logit: Tensor, shape: tuple[int, int]) -> Array:
+    """Probability of fluid (H, W) float32 on a grid of that shape, from its logit (1, h, w) on the network's."""
+    probability = logit.sigmoid()[:, None]
+    if probability.shape[2:] != shape:
+        probability = F.interpolate(probability, size=shape, mode="bilinear", align_corners=False)
+    native: Array = probability[0, 0].float().cpu().numpy()
+    return native
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A scan as its source has it; its window with its mask, and where it lies; what the network said, on the CPU.
+
+    logits: (1, C, H, W). fluid: its logit (1, H, W), None where the network seeks none.
+    """
+
+    whole: BScan
+    scan: BScan
+    place: Place
+    logits: Tensor
+    fluid: Tensor | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictor:
     """Predicts single scans of a source, also from several threads. Set the network to eval mode by `evaluating`.
@@ -90,40 +116,44 @@ class Predictor:
 
     def case(self, key: ScanKey) -> Case:
         """A scan with its prediction."""
-        scan, place, logits = self._seen(key)
+        seen = self._seen(key)
+        scan, logits = seen.scan, seen.logits
+        second = self._second(key, seen.place)
         return Case(
             name=key.name,
             subject=key.subject,
             prediction=Labelling.from_mask(native_classes(logits, scan.shape)),
             truth=Labelling.of_scan(scan),
-            second=self._second(key, place),
+            second=None if second is None else Labelling.of_scan(second),
             spacing=scan.spacing,
             image=np.clip(np.rint(scan.image), 0, 255).astype(np.uint8),
             network=_network_sums(logits, scan, self.frame.size),
+            fluid=_fluid_case(seen, second, self.frame.columns),
         )
 
     def network_sums(self, key: ScanKey) -> NetworkSums:
         """What probabilities tell of a scan, and nothing else: what a temperature is fitted on."""
-        scan, _, logits = self._seen(key)
-        return _network_sums(logits, scan, self.frame.size)
+        seen = self._seen(key)
+        return _network_sums(seen.logits, seen.scan, self.frame.size)
 
-    def _seen(self, key: ScanKey) -> tuple[BScan, Place, Tensor]:
-        """A scan's window with its mask, where it lies, and its logits (1, C, H, W) on the CPU."""
-        scan, place = windowed(self.source.read(key), self.frame.window)
+    def _seen(self, key: ScanKey) -> _Seen:
+        """A scan's window, and what the network says of it."""
+        whole = self.source.read(key)
+        scan, place = windowed(whole, self.frame.window)
         scan = _scored_columns(with_mask(scan), place, self.frame.columns)
         check_labels(scan)
         device = next(self.net.parameters()).device
         with torch.no_grad():
-            logits: Tensor = self.net(network_input(scan, self.frame.size).to(device)).cpu()
-        return scan, place, logits
+            logits, fluid = logits_and_fluid(self.net, network_input(scan, self.frame.size).to(device))
+        return _Seen(whole, scan, place, logits.cpu(), None if fluid is None else fluid.cpu())
 
-    def _second(self, key: ScanKey, place: Place) -> Labelling | None:
+    def _second(self, key: ScanKey, place: Place) -> BScan | None:
         """The other grader's labels in the same window."""
         other = replace(key, grader=3 - key.grader)
         if not key.grader or other not in self.source.keys:
             return None
         scan = crop(self.source.read(other), place.top, place.left, place.height, place.width)
-        return Labelling.of_scan(_scored_columns(with_mask(scan), place, self.frame.columns))
+        return _scored_columns(with_mask(scan), place, self.frame.columns)
 
 
 @contextmanager
@@ -142,9 +172,29 @@ def _scored_columns(scan: BScan, place: Place, columns: tuple[int, int] | None) 
     """The scan, not annotated outside the columns of the whole scan that a protocol scores."""
     if columns is None:
         return scan
-    own = np.arange(place.left, place.left + place.width)
-    labels = Labelling.of_scan(scan).within((own >= columns[0]) & (own < columns[1]))
+    labels = Labelling.of_scan(scan).within(_is_scored(place, columns))
     return replace(scan, mask=labels.mask, surface_rows=labels.surface_rows)
+
+
+def _is_scored(place: Place, columns: tuple[int, int]) -> Array:
+    """Which columns (W,) bool of a window are among those of the whole scan that a protocol scores."""
+    own = np.arange(place.left, place.left + place.width)
+    return np.asarray((own >= columns[0]) & (own < columns[1]))
+
+
+def _fluid_case(seen: _Seen, second: BScan | None, columns: tuple[int, int] | None) -> FluidCase | None:
+    """Fluid found and drawn in a window; None where the network seeks none."""
+    if seen.fluid is None:
+        return None
+    is_scored = None if columns is None else _is_scored(seen.place, columns)
+    truth = fluid_truth(seen.scan, is_scored)
+    true_px = 0 if seen.whole.fluid is None else int(seen.whole.fluid.sum())
+    return FluidCase(
+        found=native_fluid(seen.fluid, seen.scan.shape) >= THRESHOLD,
+        truth=truth,
+        second=None if second is None else fluid_truth(second, is_scored),
+        num_outside=true_px - int((truth == 1).sum()),
+    )
 
 
 def _network_sums(logits: Tensor, scan: BScan, size: tuple[int, int] | None) -> NetworkSums:

@@ -1,4 +1,4 @@
-"""What an evaluation leaves in its folder: metrics.json, scores.csv, scans.csv and misclassification.csv."""
+"""What an evaluation leaves in its folder: metrics.json, scores.csv, scans.csv, misclassification.csv, fluid_*.csv."""
 
 import csv
 import json
@@ -17,6 +17,8 @@ from retseg.errors import InputError
 from retseg.evaluation.atomic import make_folder, replacing_file
 from retseg.evaluation.definitions import DEFINITIONS
 from retseg.evaluation.evaluation import Evaluation, mean_layer_dice
+from retseg.evaluation.fluid_output import TABLES as FLUID_TABLES
+from retseg.evaluation.fluid_output import fluid_content, fluid_tables
 from retseg.evaluation.network_scores import scan_reliability
 from retseg.evaluation.quantities import OVERLAPS
 from retseg.evaluation.record import ScanRecord
@@ -37,6 +39,9 @@ def write_numbers(evaluation: Evaluation, folder: Path) -> list[Path]:
         "scans.csv": list(scan_rows(evaluation.records, evaluation.unit)),
         "misclassification.csv": list(evaluation.misclassified.rows()),
     }
+    for name in FLUID_TABLES:
+        (folder / name).unlink(missing_ok=True)
+    tables |= {} if evaluation.fluid is None else fluid_tables(evaluation.fluid)
     for name, rows in tables.items():
         write_csv(folder / name, rows)
     content = json.dumps(_plain(_content(evaluation)), indent=1, allow_nan=False)
@@ -68,10 +73,12 @@ def read_metrics(folder: Path) -> dict[str, Any] | None:
 
 def _content(evaluation: Evaluation) -> dict[str, Any]:
     origin, subjects = evaluation.origin, evaluation.subjects
+    fluid = {} if evaluation.fluid is None else {"fluid": fluid_content(evaluation.fluid)}
+    data = {"name": origin.data_name, "label_origin": origin.label_origin}
     return {
         "stamp": origin.stamp,
         "title": origin.title,
-        "data": {"name": origin.data_name, "label_origin": origin.label_origin},
+        "data": data if origin.fluid is None else data | {"fluid": origin.fluid.to_json()},
         "split": origin.split,
         "checkpoint": origin.checkpoint,
         "num_scans": len(evaluation.records),
@@ -87,7 +94,7 @@ def _content(evaluation: Evaluation) -> dict[str, Any]:
         "misclassification": evaluation.misclassified.as_dict() | {"worst_scans": _worst(evaluation)},
         "made_from": origin.made_from,
         "source_notices": origin.source_notices,
-    }
+    } | fluid
 
 
 def _worst(evaluation: Evaluation) -> list[dict[str, Any]]:

@@ -3,13 +3,14 @@
 C classes, S surfaces, L layers, W columns (A-scans), D bins of distance, R x K cells of the error map.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from retseg.anatomy import IGNORE, NUM_CLASSES
 from retseg.bscan import Array
 from retseg.evaluation.case import Case, NetworkSums
+from retseg.evaluation.fluid_record import FluidRecord, measure_fluid
 from retseg.evaluation.labelling import Labelling
 from retseg.metrics.boundary import surface_errors_px, thickness_errors_px
 from retseg.metrics.misclassification import error_map, errors_by_distance
@@ -25,7 +26,7 @@ class ScanRecord:
     minus true, nan where either is unknown. num_true_columns (S,): columns whose true surface is known.
     topology: of what is scored, in the annotated columns. distance (2, D), error_map (2, R, K): wrong and all pixels.
     axial_um: nan where the scale is unknown. true_topology, network and ceiling (the second grader against the same
-    truth) are None in a ceiling itself, and where there is none.
+    truth) are None in a ceiling itself, and where there is none. fluid: None where none was sought or nobody looked.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ScanRecord:
     true_topology: Topology | None = None
     network: NetworkSums | None = None
     ceiling: "ScanRecord | None" = None
+    fluid: FluidRecord | None = None
 
 
 def measure_scan(case: Case) -> ScanRecord:
@@ -50,7 +52,8 @@ def measure_scan(case: Case) -> ScanRecord:
     whole = (case.truth.mask != IGNORE).all(axis=0)
     ceiling = None if case.second is None else _record(case, case.second.within(columns), whole)
     true_topology = topology(case.truth.mask, whole)
-    return _record(case, case.prediction.within(columns), whole, true_topology, case.network, ceiling)
+    record = _record(case, case.prediction.within(columns), whole, true_topology, case.network, ceiling)
+    return replace(record, fluid=measure_fluid(case.fluid, case.spacing))
 
 
 def _record(

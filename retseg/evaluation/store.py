@@ -18,11 +18,14 @@ from retseg.bscan import Array, Spacing
 from retseg.errors import InputError
 from retseg.evaluation.atomic import replacing_file, replacing_folder
 from retseg.evaluation.case import Case, NetworkSums
+from retseg.evaluation.fluid_record import FluidCase
 from retseg.evaluation.labelling import Labelling
 from retseg.evaluation.record import ScanRecord
 from retseg.metrics.calibration import CalibrationSums
 
 PREDICTIONS, TRUTH, SECOND, NETWORK = "predictions", "truth", "second", "network.npz"
+FLUID, FLUID_OUTSIDE = "fluid", "fluid_outside"
+"""Names of arrays, there where fluid is sought: fluid (H, W) int8 of 1, 0, IGNORE; pixels of true fluid outside it."""
 LARGEST_BYTES = 2**30
 """What a file may declare to hold: a small file can declare a disk full."""
 
@@ -36,6 +39,7 @@ class CaseWriter:
     def add(self, case: Case) -> None:
         """Save one scan."""
         labellings = {PREDICTIONS: case.prediction, TRUTH: case.truth, SECOND: case.second}
+        fluids = _fluids(case.fluid)
         for kind, labelling in labellings.items():
             if labelling is None:
                 continue
@@ -49,7 +53,17 @@ class CaseWriter:
             }
             if kind == TRUTH and case.image is not None:
                 arrays["image"] = case.image
+            arrays |= fluids[kind]
             write_npz(self._folders[kind] / f"{case.name}.npz", arrays)
+
+
+def _fluids(fluid: FluidCase | None) -> dict[str, dict[str, Array]]:
+    """What each folder's file says of a scan's fluid; nothing where none was sought."""
+    if fluid is None:
+        return {PREDICTIONS: {}, TRUTH: {}, SECOND: {}}
+    truth = {FLUID: fluid.truth, FLUID_OUTSIDE: np.array(fluid.num_outside)}
+    second = {} if fluid.second is None else {FLUID: fluid.second}
+    return {PREDICTIONS: {FLUID: fluid.found.astype(np.int8)}, TRUTH: truth, SECOND: second}
 
 
 @contextmanager
@@ -63,17 +77,33 @@ def saving_cases(folder: Path, label_origin: str) -> Iterator[CaseWriter]:
 def load_case(folder: Path, name: str, network: NetworkSums | None = None) -> Case:
     """A saved scan of a folder. InputError where it is missing or damaged."""
     truth, arrays = load_labelling(folder / TRUTH / f"{name}.npz")
-    second = folder / SECOND / f"{name}.npz"
+    prediction, found = load_labelling(folder / PREDICTIONS / f"{name}.npz")
+    path = folder / SECOND / f"{name}.npz"
+    second, other = load_labelling(path) if path.exists() else (None, {})
     return Case(
         name=name,
         subject=str(arrays["subject"]),
-        prediction=load_labelling(folder / PREDICTIONS / f"{name}.npz")[0],
+        prediction=prediction,
         truth=truth,
-        second=load_labelling(second)[0] if second.exists() else None,
+        second=second,
         spacing=saved_spacing(arrays),
         image=arrays.get("image"),
         network=network,
+        fluid=_saved_fluid(folder / TRUTH / f"{name}.npz", found, arrays, other),
     )
+
+
+def _saved_fluid(
+    path: Path, found: Mapping[str, Array], truth: Mapping[str, Array], second: Mapping[str, Array]
+) -> FluidCase | None:
+    """The fluid in a scan's saved arrays; None where none was sought. InputError where the files do not agree."""
+    planes = [arrays[FLUID] for arrays in (found, truth, second) if FLUID in arrays]
+    if not planes:
+        return None
+    is_whole = FLUID in found and FLUID in truth and FLUID_OUTSIDE in truth
+    if not is_whole or any(plane.shape != truth["mask"].shape or plane.dtype != np.int8 for plane in planes):
+        raise InputError(f"{path}: its fluid is not what `retseg evaluate` saves; run it again with --fresh")
+    return FluidCase(found[FLUID] == 1, truth[FLUID], second.get(FLUID), int(truth[FLUID_OUTSIDE]))
 
 
 def saved_spacing(arrays: Mapping[str, Array]) -> Spacing:
@@ -133,7 +163,7 @@ def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
         for name, values in arrays.items():
             file = io.BytesIO()
             np.lib.format.write_array(file, np.asanyarray(values), allow_pickle=False)
-            method = zipfile.ZIP_DEFLATED if name == "mask" else zipfile.ZIP_STORED
+            method = zipfile.ZIP_DEFLATED if name in ("mask", FLUID) else zipfile.ZIP_STORED
             archive.writestr(f"{name}.npy", file.getvalue(), method, compresslevel=1)
 
 

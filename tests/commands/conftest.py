@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.trained import train_in
+from tests.commands.trained import WITH_FLUID, train_in
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +17,18 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_run(trained_run: Path, tmp_path: Path) -> Path:
     """A copy of the run that a test may change."""
     return Path(shutil.copytree(trained_run, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def fluid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with fluid, nothing evaluated; tests leave it as it is."""
+    return train_in(tmp_path_factory.mktemp("fluid") / "run", base=WITH_FLUID)
+
+
+@pytest.fixture
+def own_fluid_run(fluid_run: Path, tmp_path: Path) -> Path:
+    """A copy of the run with fluid that a test may change."""
+    return Path(shutil.copytree(fluid_run, tmp_path / "fluid_run"))
 
 
 @pytest.fixture

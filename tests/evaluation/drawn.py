@@ -35,6 +35,7 @@ def case(
     spacing=None,
     image=None,
     network=None,
+    fluid=None,
 ):
     """A case of hand-drawn masks."""
     return Case(
@@ -46,6 +47,7 @@ def case(
         spacing=spacing or Spacing(4.0, 10.0, "test"),
         image=image,
         network=network,
+        fluid=fluid,
     )
 
 

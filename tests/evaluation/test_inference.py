@@ -1,11 +1,17 @@
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from retseg.anatomy import IGNORE
 from retseg.bscan import BScan, ScanKey, Spacing
 from retseg.data.transforms import AnnotationCrop
-from retseg.evaluation.inference import Frame, Predictor, evaluating, native_classes, windowed
+from retseg.evaluation.inference import Frame, Predictor, evaluating, native_classes, native_fluid, windowed
+from retseg.evaluation.network_outputs import gives_fluid
 
 
 class Stripes(nn.Module):
@@ -34,6 +40,63 @@ class OneScan:
         rows = np.repeat([[4.0], *[[7.0]] * 7], 10, axis=1).astype(np.float32) + (key.grader - 1)
         rows[:, :2] = np.nan
         return BScan(key, image, surface_rows=rows, spacing=Spacing(4.0, 11.0, "test"))
+
+
+class StripesWithFluid(Stripes):
+    """Fluid where the image is bright, with a probability of 0.9, elsewhere 0.1."""
+
+    gives = ("fluid",)
+
+    def outputs(self, image):
+        logits = self(image)
+        return SimpleNamespace(logits=logits, fluid=(logits[:, 1] / 10 - 1) * math.log(9))
+
+
+class OneScanWithFluid(OneScan):
+    """Grader 1 drew fluid in rows 4 and 5 of all columns, grader 2 in rows 5 and 6 of columns 3 to 9."""
+
+    def read(self, key):
+        fluid = np.zeros((12, 10), bool)
+        fluid[4 + key.grader - 1 : 6 + key.grader - 1, 3 * (key.grader - 1) :] = True
+        return replace(super().read(key), fluid=fluid)
+
+
+def test_fluid_comes_back_on_the_scans_own_pixels():
+    found = Predictor(StripesWithFluid(), OneScanWithFluid(), Frame(size=(24, 20))).case(OneScan.keys[0])
+    assert np.flatnonzero(found.fluid.found.all(axis=1)).tolist() == [4, 5, 6]
+    assert found.fluid.found.sum() == 30
+    assert found.fluid.truth.sum() == 20
+    assert found.fluid.second.sum() == 14
+    assert found.fluid.num_outside == 0
+    assert (found.prediction.mask[4:7] == 1).all(), "layers beside fluid are those of the network"
+
+
+def test_fluid_outside_the_window_and_the_columns_of_a_protocol_is_counted_and_not_scored():
+    window = AnnotationCrop(rows=6, columns=6)
+    scan, place = windowed(OneScanWithFluid().read(OneScan.keys[0]), window)
+    found = Predictor(StripesWithFluid(), OneScanWithFluid(), Frame(window)).case(OneScan.keys[0]).fluid
+    assert found.found.shape == found.truth.shape == (6, 6)
+    assert (found.truth.sum(), found.num_outside) == (12, 8)
+    frame = Frame(window, columns=(place.left + 1, place.left + 3))
+    scored = Predictor(StripesWithFluid(), OneScanWithFluid(), frame).case(OneScan.keys[0]).fluid
+    assert (scored.truth == IGNORE).all(axis=0).tolist() == [True, False, False, True, True, True]
+    assert (scored.second == IGNORE).all(axis=0).tolist() == [True, False, False, True, True, True]
+    assert ((scored.truth == 1).sum(), scored.num_outside) == (4, 16)
+    assert scan.fluid.sum() == 12
+
+
+def test_fluid_where_nobody_looked_and_networks_without_fluid():
+    assert Predictor(Stripes(), OneScanWithFluid(), Frame()).case(OneScan.keys[0]).fluid is None
+    found = Predictor(StripesWithFluid(), OneScan(), Frame()).case(OneScan.keys[0]).fluid
+    assert (found.truth == IGNORE).all()
+    assert found.num_outside == 0
+    assert [gives_fluid(net) for net in (Stripes(), StripesWithFluid())] == [False, True]
+
+
+def test_probability_of_fluid_is_resized_about_pixel_centres():
+    logit = torch.tensor([[[0.0, math.log(3)]]])  # 0.5 and 0.75
+    assert native_fluid(logit, (1, 2)).tolist() == [pytest.approx([0.5, 0.75])]
+    assert native_fluid(logit, (1, 4)).tolist() == [pytest.approx([0.5, 0.5625, 0.6875, 0.75])]
 
 
 def test_a_prediction_comes_back_on_the_scans_own_pixels():

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from retseg.anatomy import IGNORE
 from retseg.bscan import Spacing
 from retseg.errors import InputError
+from retseg.evaluation.fluid_record import FluidCase
 from retseg.evaluation.record import measure_scan
-from retseg.evaluation.store import load_case, load_network, read_npz, save_network, saving_cases
+from retseg.evaluation.store import load_case, load_network, read_npz, save_network, saving_cases, write_npz
 from tests.evaluation.drawn import ONE_DEEPER, TRUTH, case
 from tests.evaluation.test_network_scores import network
 
@@ -41,6 +43,50 @@ def test_what_is_read_back_is_what_was_saved(saved):
     assert torch.equal(a.network.confusion, first.network.confusion)
     assert torch.equal(a.network.calibration.nll, first.network.calibration.nll)
     assert torch.equal(a.network.calibration.hits, first.network.calibration.hits)
+
+
+def fluid_case(second):
+    drawn = np.where(TRUTH == 7, 1, 0).astype(np.int8)
+    drawn[:, 0] = IGNORE
+    return case(
+        name="c", second=second, fluid=FluidCase(ONE_DEEPER == 7, drawn, drawn if second is not None else None, 5)
+    )
+
+
+@pytest.mark.parametrize("second", [None, ONE_DEEPER])
+def test_fluid_is_read_back_as_it_was_saved(tmp_path, second):
+    expected = fluid_case(second)
+    with saving_cases(tmp_path, "silver") as writer:
+        writer.add(expected)
+    found = load_case(tmp_path, "c").fluid
+    assert np.array_equal(found.found, expected.fluid.found)
+    assert found.found.dtype == bool
+    assert np.array_equal(found.truth, expected.fluid.truth)
+    assert found.num_outside == 5
+    assert (found.second is None) == (second is None)
+    assert second is None or np.array_equal(found.second, expected.fluid.second)
+
+
+def test_a_scan_without_fluid_is_saved_without_any(saved):
+    folder, _, _ = saved
+    assert load_case(folder, "a").fluid is None
+    for kind in ("predictions", "truth", "second"):
+        assert not [name for name in read_npz(folder / kind / "a.npz") if "fluid" in name]
+
+
+@pytest.mark.parametrize("broken", ["lost", "another shape", "another type"])
+def test_files_whose_fluid_does_not_agree_are_refused(tmp_path, broken):
+    with saving_cases(tmp_path, "silver") as writer:
+        writer.add(fluid_case(None))
+    path = tmp_path / "predictions" / "c.npz"
+    arrays = read_npz(path)
+    if broken == "lost":
+        del arrays["fluid"]
+    else:
+        arrays["fluid"] = arrays["fluid"][1:] if broken == "another shape" else arrays["fluid"].astype(np.float64)
+    write_npz(path, arrays)
+    with pytest.raises(InputError, match=r"c.npz: its fluid is not what `retseg evaluate` saves; .* --fresh"):
+        load_case(tmp_path, "c")
 
 
 def test_folders_take_their_names_only_when_all_is_well(saved):
