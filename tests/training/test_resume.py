@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_dir
 
 
-def run_cut_off(run_dir: Path, step: int, signal_name: str) -> subprocess.CompletedProcess[str]:
+def run_cut_off(
+    run_dir: Path, step: int, signal_name: str, options: Sequence[str] = RUN
+) -> subprocess.CompletedProcess[str]:
     """A run in a process of its own that sends itself a signal in the middle of a step (3 steps an epoch)."""
     interrupt = "+callbacks.cut={_target_: tests.training.interruptions.Interrupt,"
     interrupt += f"step: {step}, name: {signal_name}}}"
-    command = [sys.executable, "-m", "retseg.train", *TINY, *RUN, interrupt, f"hydra.run.dir={run_dir}"]
+    command = [sys.executable, "-m", "retseg.train", *TINY, *options, interrupt, f"hydra.run.dir={run_dir}"]
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     return subprocess.run(command, cwd=run_dir, env=environment, capture_output=True, text=True, check=False)
