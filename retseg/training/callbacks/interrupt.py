@@ -35,8 +35,12 @@ class SaveOnInterrupt(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Between two steps: save and leave. After the last of an epoch its validation comes first."""
-        if self._signal is not None and not trainer.is_last_batch:
+        """Between two steps: save and leave. After the last of an epoch its validation comes first.
+
+        Gradients that have been accumulated for a step are in no checkpoint: the step is finished first.
+        """
+        is_whole = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if self._signal is not None and is_whole and not trainer.is_last_batch:
             trainer.save_checkpoint(self.path)
             self._leave()
 

@@ -21,13 +21,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),  # lightning 2.6.6 on torch 2.15
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),  # three tiny scans need none
 ]
-EMA = (
-    "callbacks=ema",
-    "callbacks.averaging.decay=0.8",
-    "model.norm=batch",
-    "trainer.max_epochs=3",
-    "optimizer.lr=0.01",
-)
+EMA = ("callbacks=ema", "callbacks.averaging.decay=0.8", "trainer.max_epochs=3", "scheduler.max_lr=0.03")
 
 
 class Watch(Callback):
