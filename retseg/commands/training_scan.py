@@ -35,9 +35,10 @@ class TrainingScan:
 
 
 def training_scan(source: ScanSource, key: ScanKey, window: Crop | None) -> TrainingScan:
-    """That of one scan of a source, which stands for all."""
+    """That of one scan of a source, which stands for all; a source of unlike scans says what is typical of them."""
     scan = source.read(key)
     seen = scan if window is None else window(scan)
-    axial_um, lateral_um = seen.spacing.axial_um, seen.spacing.lateral_um
+    spacing = getattr(source, "typical_spacing", seen.spacing)
+    axial_um, lateral_um = spacing.axial_um, spacing.lateral_um
     spacing_um = None if axial_um is None or lateral_um is None else (axial_um, lateral_um)
-    return TrainingScan(seen.shape, spacing_um, seen.spacing.source)
+    return TrainingScan(seen.shape, spacing_um, spacing.source)

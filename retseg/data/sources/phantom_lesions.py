@@ -88,13 +88,23 @@ def has_fluid(seed: int, subject: int, bscan: int) -> bool:
     return bool((start + bscan * (np.sqrt(5) - 1) / 2) % 1.0 < SHARE_OF_SCANS_WITH_FLUID)
 
 
-def draw_lesions(rng: np.random.Generator, grid: Grid, thickness_um: Array, fovea_x_um: float, fluid: bool) -> Lesions:
-    """Lesions of one B-scan over layers of thickness (7, W). Cysts that the image has no room for are left out."""
+def draw_lesions(
+    rng: np.random.Generator,
+    grid: Grid,
+    thickness_um: Array,
+    fovea_x_um: float,
+    fluid: bool,
+    layer_shares: tuple[float, ...] = CYST_LAYER_SHARES,
+) -> Lesions:
+    """Lesions of one B-scan over layers of thickness (7, W). Cysts that the image has no room for are left out.
+
+    layer_shares: how often a cyst lies in each layer.
+    """
     centre_um = np.clip(rng.normal(fovea_x_um, 700), grid.x_um[0], grid.x_um[-1])
     cysts: list[Cyst] = []
     total_um = thickness_um.sum(axis=0)
     for _ in range(1 + rng.poisson(MEAN_NUM_CYSTS - 1) if fluid else 0):
-        cyst = _draw_cyst(rng, grid, centre_um, cysts)
+        cyst = _draw_cyst(rng, grid, centre_um, cysts, layer_shares)
         lifted_um = total_um + cyst.push_um(grid.x_um)
         if lifted_um.max() < largest_thickness_um(grid):
             cysts.append(cyst)
@@ -105,11 +115,13 @@ def draw_lesions(rng: np.random.Generator, grid: Grid, thickness_um: Array, fove
     return Lesions(tuple(cysts), tuple(foci), tuple(vessels))
 
 
-def _draw_cyst(rng: np.random.Generator, grid: Grid, centre_um: float, others: list[Cyst]) -> Cyst:
+def _draw_cyst(
+    rng: np.random.Generator, grid: Grid, centre_um: float, others: list[Cyst], layer_shares: tuple[float, ...]
+) -> Cyst:
     """A cyst near the centre of the oedema, where it overlaps the others of its layer least of eight tries."""
     area_px = CYST_AREA_MEDIAN_PX * np.exp(CYST_AREA_LOG_SD * rng.standard_normal())
     aspect = CYST_ASPECT * np.exp(CYST_ASPECT_LOG_SD * rng.standard_normal())
-    layer = int(rng.choice(7, p=CYST_LAYER_SHARES))
+    layer = int(rng.choice(7, p=layer_shares))
     if layer < 4:
         area_px *= 0.75  # inner cysts are the smaller ones
     height_px = min(np.sqrt(area_px * aspect * 4 / np.pi), LARGEST_CYST_PX)

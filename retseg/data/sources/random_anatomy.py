@@ -29,6 +29,8 @@ THINNEST_UM = np.array([2.0, 6.0, 8.0, 8.0, 12.0, 14.0, 14.0])[:, None]
 
 FLUID_SHARE, SWELLING_SHARE, FOVEA_SHARE, DRUSEN_SHARE, DETACHMENT_SHARE = 0.5, 0.45, 0.75, 0.12, 0.06
 ATROPHY_SHARE, MYOPIA_SHARE, WRINKLES_SHARE = 0.2, 0.1, 0.2
+CYST_LAYER_SHARES = (0.0, 0.05, 0.33, 0.04, 0.58, 0.0, 0.0)
+"""More cysts in the INL than Duke scans have by area: the largest ones, in the middle of swollen foveas, are its."""
 ROUGHNESS_PX = np.array([0.15, 0.35, 0.35, 0.5, 0.5, 0.15, 0.12, 0.12])[:, None]
 """Sd of each surface about its smooth course, in Duke pixels."""
 
@@ -80,7 +82,8 @@ def draw_retina(rng: np.random.Generator, grid: Grid) -> RandomRetina:
     thickness_um = np.maximum(thickness_um, THINNEST_UM)
     room_um = 0.93 * largest_thickness_um(grid)
     thickness_um *= np.minimum(1, room_um / thickness_um.sum(axis=0))
-    lesions = draw_lesions(rng, grid, thickness_um, fovea_um, rng.random() < FLUID_SHARE)
+    has_fluid = rng.random() < FLUID_SHARE
+    lesions = draw_lesions(rng, grid, thickness_um, fovea_um, has_fluid, CYST_LAYER_SHARES)
     lesions = Lesions(lesions.cysts, (*lesions.foci, *_exudates(rng, grid)), lesions.vessels)
     thickness_um = swollen_thickness_um(rng, grid, thickness_um, lesions.cysts)
     detachment_um, drusen_um = _under_the_retina_um(rng, grid)

@@ -20,6 +20,10 @@ from retseg.data.sources.random_noise import WIDTHS_PX, NoiseBank
 SAMPLES = 16
 """Entries of the brightness table a layer."""
 
+BLOOM_UM = (7.0, 2.5)
+"""How far above the ILM, and above the ISE, light begins at the most: log compression lifts the foot of a bright edge.
+On Duke scans the half level lies 2.2 um above the ILM as labelled, and 1 um above the ISE."""
+
 CHOROID_REACH_UM = 426.0
 """Depth below the retina at which the depth coordinate reaches 9."""
 
@@ -54,6 +58,8 @@ def tissue(grid: Grid, rows: Array) -> Tissue:
 def render(rng: np.random.Generator, grid: Grid, retina: RandomRetina, noise: NoiseBank, spread: float = 1.0) -> Array:
     """The B-scan (H, W) uint8."""
     rows = retina.surfaces_um / grid.axial_um
+    rows[0] -= rng.uniform(0, BLOOM_UM[0]) / grid.axial_um
+    rows[5] -= rng.uniform(0, BLOOM_UM[1]) / grid.axial_um
     seen = tissue(grid, rows)
     table = _table(rng, spread)
     image = table[(seen.coordinate * SAMPLES).astype(np.intp)]
@@ -206,7 +212,7 @@ def _light(rng: np.random.Generator, grid: Grid, spread: float) -> Array:
 
 def _with_noise(rng: np.random.Generator, image: Array, noise: NoiseBank, spread: float) -> Array:
     """Blur, speckle, the noise floor, gain, gamma and saturation: (H, W) float32, 0..255."""
-    if (axial := rng.uniform(0.2, 1.2)) > 0.35:
+    if (axial := rng.uniform(0.3, 1.5)) > 0.4:
         image = gaussian_filter1d(image, axial, axis=0, mode="nearest", truncate=2.5)
     if (lateral := rng.uniform(0, 1.0)) > 0.4:
         image = gaussian_filter1d(image, lateral, axis=1, mode="nearest", truncate=2.5)

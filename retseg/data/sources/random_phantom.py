@@ -70,6 +70,12 @@ class RandomPhantomSource:
             for bscan in range(self.bscans_per_subject)
         )
 
+    @property
+    def typical_spacing(self) -> Spacing:
+        """Pixel size in the middle of the range, on a log scale."""
+        depth_um, width_um = (float(np.sqrt(low * high)) for low, high in (self.field.depth_um, self.field.width_um))
+        return Spacing(depth_um / self.height, width_um / self.width, "phantom")
+
     @cached_property
     def _noise(self) -> NoiseBank:
         return NoiseBank(self.seed, (self.height, self.width))

@@ -49,6 +49,13 @@ def test_same_key_same_bytes_in_any_order_from_any_copy(source, scans):
     assert longer.image.tobytes() == scans[10].image.tobytes()
 
 
+def test_the_typical_pixel_lies_in_the_middle_of_all(source, scans):
+    typical = source.typical_spacing
+    for name in ("axial_um", "lateral_um"):
+        logs = [np.log(getattr(scan.spacing, name) / getattr(typical, name)) for scan in scans]
+        assert abs(np.mean(logs)) < 0.15
+
+
 def test_seeds_and_scans_differ(scans):
     assert len({scan.image.tobytes() for scan in scans}) == len(scans)
     assert RandomPhantomSource(**SMALL, seed=1).read(scans[0].key).image.tobytes() != scans[0].image.tobytes()
