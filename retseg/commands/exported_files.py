@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from retseg.commands.scored_run import open_run
 from retseg.errors import InputError
 from retseg.evaluation.atomic import make_folder, replacing_file
 from retseg.inference.model_card import ExportedFile, model_card
-from retseg.inference.network import NetworkCard
+from retseg.inference.network import NetworkCard, ScanNetwork, fluid_forward
 from retseg.inference.onnx_network import CARD, save_onnx
-from retseg.inference.parity import Parity, compare
-from retseg.inference.torch_network import Forward, as_program, own_program, save_program
+from retseg.inference.parity import Parity, compare, fluid_difference
+from retseg.inference.torch_network import as_program, network_of, own_program, save_program
 from retseg.inference.weights_file import ARCHITECTURE, save_weights
 
 NAMES = {"onnx": "model.onnx", "safetensors": "model.safetensors", "torch-export": "model.pt2"}
@@ -81,7 +81,7 @@ def write_format(network: Network, name: str, folder: Path, inputs: ExportInputs
     try:
         with replacing_file(path) as partial:
             _save(network, name, partial)
-            parity = compare(network.net, _read_back(name, partial, network.card), inputs.images)
+            parity = _compared(network, _read_back(name, partial, network.card), inputs)
             if not parity.is_kept:
                 raise InputError(
                     f"{path}: not written, it does not answer as the run does: {parity.words} ({inputs.words}); "
@@ -106,10 +106,20 @@ def _save(network: Network, name: str, path: Path) -> None:
         save_program(program, path, network.texts)
 
 
-def _read_back(name: str, path: Path, card: NetworkCard) -> Forward:
-    """The forward pass of what is really in the file."""
+def _read_back(name: str, path: Path, card: NetworkCard) -> ScanNetwork:
+    """What is really in the file."""
     if name == "torch-export":
-        return own_program(path, card.size)
+        return network_of(card, own_program(path, card.size), TITLES[name])
     found = open_scan_network(path)
     assert found.card == card, f"{path}: {found.card}, expected {card}"
-    return found.forward
+    return found
+
+
+def _compared(network: Network, found: ScanNetwork, inputs: ExportInputs) -> Parity:
+    """How like a network what was read back answers, of layers and, where it is sought, of fluid."""
+    parity = compare(network.net, found.forward, inputs.images)
+    reference = fluid_forward(network.net)
+    if reference is None:
+        return parity
+    assert found.with_fluid is not None
+    return replace(parity, fluid=fluid_difference(reference, found.with_fluid, inputs.images))

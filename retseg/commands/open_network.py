@@ -13,7 +13,8 @@ from retseg.build import build_frame, build_source
 from retseg.commands.scored_run import ScoredRun, open_run, read_json
 from retseg.commands.training_scan import TrainingScan, training_scan
 from retseg.errors import InputError
-from retseg.inference.network import NetworkCard, ScanNetwork
+from retseg.evaluation.network_outputs import gives_fluid
+from retseg.inference.network import NetworkCard, ScanNetwork, of_module
 
 REFERENCE = "reference.json"
 REFUSED = {
@@ -73,6 +74,7 @@ def card_of_run(run: ScoredRun) -> NetworkCard:
         stamp=run.stamp,
         retseg_version=__version__,
         reference=_reference(run),
+        gives_fluid=gives_fluid(run.net),
     )
 
 
@@ -84,9 +86,9 @@ def _of_run(run_dir: Path, checkpoint: str) -> ScanNetwork:
         from retseg.inference.onnx_network import open_onnx
 
         network = open_onnx(exported)
-        if network.card.sha256 == run.weights:
+        if network.card.sha256 == run.weights and network.card.gives_fluid == card.gives_fluid:
             return replace(network, card=card, module=run.net)
-    return ScanNetwork(card, run.net, "PyTorch", run.net)
+    return of_module(card, run.net)
 
 
 def _training_scan(run: ScoredRun) -> TrainingScan | None:

@@ -57,7 +57,8 @@ def predict(
     Everything comes back on the scans' own pixels. A pixel size that nobody
     gave stays unknown: then there are pixels, and no microns.
 
-    Per scan: mask, surfaces, thickness, overlay; probabilities (on request).
+    Per scan: mask, surfaces, thickness, overlay; fluid (of networks that seek
+    it); probabilities (on request).
     Per volume: tables, and maps, nifti, eyepy, dicom where they make sense.
     Those words are what --save takes. Per call: scans.csv, review.csv,
     failures.csv, run.json.

@@ -24,7 +24,7 @@ from retseg.inference.gate import GatedPredictor
 from retseg.inference.intervals import Intervals, find_intervals
 from retseg.inference.members import members_of, mode_of
 from retseg.inference.network import ScanNetwork
-from retseg.inference.outputs import Outputs, choose_outputs, read_place, working, write_volume
+from retseg.inference.outputs import Outputs, choose_outputs, fit_to_networks, read_place, working, write_volume
 from retseg.inference.predictor import ScanPredictor
 from retseg.inference.record import VolumeRecord, load_record, relative, save_record, scan_row, source_stamp
 from retseg.inference.stream import DoneVolume, Failure, in_volumes
@@ -69,6 +69,7 @@ def predict_all(call: Call) -> int:
     outputs = choose_outputs(call.save, None if call.fovea is None else read_place(call.fovea))
     found = _find(call)
     networks = tuple(open_scan_network(path) for path in call.networks)
+    outputs = fit_to_networks(outputs, call.save, networks)
     predictor = _predictor(call, networks, outputs)
     mode = mode_of(networks, call.views, call.dropout, call.smoothness)
     intervals, why_none = find_intervals(networks[0].card.reference, mode)

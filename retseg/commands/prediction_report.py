@@ -11,6 +11,7 @@ from retseg.commands.evaluation_report import report_console
 from retseg.commands.prediction_account import Account
 from retseg.data.readers.find import Found
 from retseg.data.readers.volume import ScanVolume
+from retseg.inference.fluid_tables import FLUID_MM2, FLUID_PX
 from retseg.inference.gate import GatedPredictor
 from retseg.inference.outputs import Outputs
 
@@ -66,6 +67,8 @@ def tell_end(account: Account) -> None:
     console.print(Text(head) + Text(", ").join(Text(*verdict) for verdict in verdicts))
     if account.rows:
         console.print(_thickness(account))
+        if fluid := _fluid(account):
+            console.print(fluid)
     flagged = [row for row in account.rows if row["verdict"] != "pass"]
     for row in flagged[:MOST_LINES]:
         console.print(f"  {row['scan']!s}: {row['reasons']!s}")
@@ -91,6 +94,17 @@ def _thickness(account: Account) -> Table:
         interval = f" +- {sum(half_widths) / len(half_widths):.1f}" if half_widths else ""
         table.add_row(slab, f"{sum(values) / len(values):.1f}{interval} {unit}", str(len(values)))
     return table
+
+
+def _fluid(account: Account) -> str:
+    """In how many scans fluid was found, and how much; "" where none was sought."""
+    rows = [row for row in account.rows if row.get(FLUID_PX) is not None]
+    if not rows:
+        return ""
+    with_fluid = sum(row[FLUID_PX] > 0 for row in rows)
+    areas = [row[FLUID_MM2] for row in rows if row[FLUID_MM2] is not None]
+    mean = f", mean area {sum(areas) / len(areas):.4f} mm2 over {len(areas)} scans" if areas else ""
+    return f"fluid in {with_fluid} of {len(rows)} scans{mean}"
 
 
 def _networks(gated: GatedPredictor) -> str:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from retseg.build import make
 from retseg.errors import InputError
-from retseg.inference.network import ScanNetwork
+from retseg.evaluation.network_outputs import gives_fluid
+from retseg.inference.network import ScanNetwork, of_module
 from retseg.inference.weights_file import WeightsFile, read_weights
 from retseg.training.environment import weights_sha256
 
@@ -34,11 +35,16 @@ def open_safetensors(path: Path) -> ScanNetwork:
             "export the run again"
         )
     _check_forward(path, net, len(found.card.class_names))
-    return ScanNetwork(found.card, net, "PyTorch", net)
+    if found.card.gives_fluid != gives_fluid(net):
+        raise InputError(f"{path}: its card and its network do not agree about fluid; export the run again")
+    return of_module(found.card, net)
 
 
 def _check_class(path: Path, architecture: Mapping[str, Any]) -> None:
-    """InputError where the architecture is anything but a network class of retseg and plain settings."""
+    """InputError where the architecture is anything but a network class of retseg and plain settings.
+
+    A setting may be another such network, inside of which the same holds.
+    """
     target = architecture.get("_target_")
     match = OWN_CLASS.fullmatch(target) if isinstance(target, str) else None
     if match is None:
@@ -51,6 +57,9 @@ def _check_class(path: Path, architecture: Mapping[str, Any]) -> None:
     if not (isinstance(found, type) and issubclass(found, nn.Module) and found.__module__ == module):
         raise InputError(f"{path}: names {target}, which this retseg has not; update retseg, or export the run again")
     for key, value in architecture.items():
+        if key == "net" and isinstance(value, dict):
+            _check_class(path, value)
+            continue
         parts = value if isinstance(value, list) else [value]
         is_plain = all(part is None or isinstance(part, bool | int | float | str) for part in parts)
         if key != "_target_" and (key.startswith("_") or not is_plain or "${" in str(value)):

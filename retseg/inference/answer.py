@@ -26,6 +26,7 @@ class Answer:
     """rows (S, W) in px of the scan, nan where there is none; sd (S, W) of these rows in px; confidence (W,) 0..1.
 
     features: (T, F) of each window, see `training_distance`. probabilities: (C, H, W) or None.
+    fluid: its probability (H, W), 0 where no window looked; None where none was sought.
     """
 
     rows: Array
@@ -33,6 +34,7 @@ class Answer:
     confidence: Array
     features: Array
     probabilities: Array | None = None
+    fluid: Array | None = None
 
 
 def row_spread(probabilities: Tensor, rows: Tensor) -> Tensor:
@@ -79,7 +81,7 @@ def combined(answers: Sequence[Answer]) -> Answer:
     A column is known where at least half of the answers know it, and those count. The median of ordered surfaces is
     ordered, and of three or more one that is far off does not drag the others along. Where most fail it fails, too: on
     ten pale, noisy phantom scans five networks were off by 20 to 88 um, their mean by 44, their median by 40; on ten
-    clean ones by 4.4 to 4.7, and both by 4.1. Features are the first's.
+    clean ones by 4.4 to 4.7, and both by 4.1. Features are the first's. Fluid is the mean of those that seek it.
     """
     if len(answers) == 1:
         return answers[0]
@@ -91,12 +93,14 @@ def combined(answers: Sequence[Answer]) -> Answer:
     middle = _median(rows, is_known)
     variance = _mean(sd**2 + (rows - middle) ** 2, is_known[:, None], count)
     given = [answer.probabilities for answer in answers if answer.probabilities is not None]
+    fluids = [answer.fluid for answer in answers if answer.fluid is not None]
     return Answer(
         rows=np.where(is_agreed, middle, np.nan).astype(np.float32),
         sd=np.where(is_agreed, np.sqrt(variance), np.nan).astype(np.float32),
         confidence=np.where(is_agreed, _mean(confidence, is_known, count), np.nan).astype(np.float32),
         features=answers[0].features,
         probabilities=np.stack(given).mean(axis=0, dtype=np.float32).astype(np.float16) if given else None,
+        fluid=np.stack(fluids).mean(axis=0) if fluids else None,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from retseg.anatomy import NUM_SURFACES
 from retseg.bscan import Array
 from retseg.data.readers.volume import RawBScan, ScanVolume
+from retseg.evaluation.fluid_record import THRESHOLD
 from retseg.inference.answer import Answer
 from retseg.inference.predicted import Finding, PredictedScan, worst
 from retseg.inference.predictor import ScanPredictor
@@ -67,4 +68,5 @@ def _predicted(
         spacing=volume.spacing,
         findings=findings,
         probabilities=answer.probabilities,
+        fluid=None if answer.fluid is None else answer.fluid >= THRESHOLD,
     )

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from retseg.errors import InputError
-from retseg.inference.network import ScanNetwork
+from retseg.inference.network import ScanNetwork, fluid_forward
 from retseg.inference.predictor import PLAIN, Member, View
 
 VIEWS = (
@@ -77,9 +77,15 @@ def dropout_networks(network: ScanNetwork, count: int, seed: int) -> tuple[ScanN
             "or leave --dropout out"
         )
     sampler = _with_drawn_dropout(module)
+    samples = [_Sample(sampler, f"{seed}/{number}") for number in range(count)]
     return tuple(
-        replace(network, forward=_Sample(sampler, f"{seed}/{number}"), engine=f"{network.engine}, dropout {number}")
-        for number in range(count)
+        replace(
+            network,
+            forward=sample,
+            engine=f"{network.engine}, dropout {number}",
+            with_fluid=None if network.with_fluid is None else sample.with_fluid,
+        )
+        for number, sample in enumerate(samples)
     )
 
 
@@ -110,6 +116,13 @@ class _Sample:
         with _drawing([_generator(self.seed, image) for image in images]):
             logits: Tensor = self.module(images)
         return logits
+
+    def with_fluid(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and the probability of fluid, of the very same masks."""
+        forward = fluid_forward(self.module)
+        assert forward is not None
+        with _drawing([_generator(self.seed, image) for image in images]):
+            return forward(images)
 
 
 @contextmanager

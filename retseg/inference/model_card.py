@@ -10,7 +10,7 @@ from typing import Any
 
 from retseg.anatomy import CLASSES
 from retseg.inference.network import NetworkCard
-from retseg.inference.torch_network import INPUT, MULTIPLE, OUTPUTS
+from retseg.inference.torch_network import FLUID, INPUT, MULTIPLE, OUTPUTS
 
 SHOWN = ("dice_macro_layers", "iou_macro_layers", "accuracy", "loss")
 LABELS = {
@@ -42,16 +42,23 @@ def model_card(
 
 
 def _what(card: NetworkCard, architecture: Mapping[str, Any]) -> str:
-    name = str(architecture["_target_"]).rpartition(".")[2]
-    settings = ", ".join(f"{key} {value}" for key, value in architecture.items() if not key.startswith("_"))
+    fluid = " and fluid" if card.gives_fluid else ""
     colours = "\n".join(
         f"| {index} | {layer.name} | {layer.full_name} | #{bytes(layer.colour).hex()} |"
         for index, layer in enumerate(CLASSES)
     )
     return (
-        f"# {card.name}\n\nFinds the layers of the retina in OCT B-scans. {name} ({settings}), "
+        f"# {card.name}\n\nFinds the layers of the retina{fluid} in OCT B-scans. {_network_words(architecture)}, "
         f"exported by retseg {card.retseg_version}.\n\n| class | name | layer | colour |\n|---|---|---|---|\n{colours}"
     )
+
+
+def _network_words(architecture: Mapping[str, Any]) -> str:
+    """Class and settings of a network, and of the networks inside it."""
+    name = str(architecture["_target_"]).rpartition(".")[2]
+    settings = {key: value for key, value in architecture.items() if not key.startswith("_")}
+    words = (f"{k} {_network_words(v) if isinstance(v, Mapping) else v}" for k, v in settings.items())
+    return f"{name} ({', '.join(words)})"
 
 
 def _training(card: NetworkCard, metrics: Mapping[str, Any]) -> str:
@@ -98,14 +105,16 @@ def _use(card: NetworkCard) -> str:
 def _run_it(card: NetworkCard) -> str:
     height, width = card.size or (8 * MULTIPLE, 8 * MULTIPLE)
     size = f"{height} x {width} px" if card.size else f"multiples of {MULTIPLE} px from {2 * MULTIPLE} on"
+    names = [*OUTPUTS, *([FLUID] if card.gives_fluid else [])]
+    fluid = f" `{FLUID}`: its probability, (N, H, W) float32." if card.gives_fluid else ""
     return (
         f"## How to run it\n\nInput `{INPUT}`: (N, 1, H, W) float32, gray levels 0..255, {size}; the network scales "
-        f"and clips. Outputs `{OUTPUTS[0]}` and `{OUTPUTS[1]}`: (N, {len(card.class_names)}, H, W) float32.\n\n"
+        f"and clips. Outputs `{OUTPUTS[0]}` and `{OUTPUTS[1]}`: (N, {len(card.class_names)}, H, W) float32.{fluid}\n\n"
         "```python\n"
         "import json, numpy as np, onnxruntime\n"
         'network = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])\n'
         f"image = np.zeros((1, 1, {height}, {width}), np.float32)  # your scan here\n"
-        f'logits, probabilities = network.run({json.dumps(list(OUTPUTS))}, {{"{INPUT}": image}})\n'
+        f'{", ".join(names)} = network.run({json.dumps(names)}, {{"{INPUT}": image}})\n'
         "classes = logits.argmax(axis=1)  # (N, H, W)\n"
         'names = json.loads(network.get_modelmeta().custom_metadata_map["class_names"])\n'
         "```\n\nOr, on whole scans of any size and format: `retseg predict SCANS --weights model.onnx -o OUT`."

@@ -9,8 +9,12 @@ from torch import Tensor, nn
 
 from retseg.anatomy import CLASS_NAMES
 from retseg.errors import InputError
+from retseg.evaluation.network_outputs import gives_fluid, logits_and_fluid
 
 FORMAT = 1
+
+FluidForward = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Logits (N, C, H, W) and, from the same pass, the probability of fluid in each pixel (N, H, W)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class NetworkCard:
     training_shape: (H, W) of a training scan's window before resizing.
     data_name, label_origin, stamp: what it learned from, and what no reader of its scores may overlook.
     reference: what predictions are held against (`retseg calibrate`), empty before that; plain JSON.
+    gives_fluid: whether it seeks fluid beside the layers.
     """
 
     name: str
@@ -37,6 +42,7 @@ class NetworkCard:
     retseg_version: str
     class_names: tuple[str, ...] = CLASS_NAMES
     reference: Mapping[str, Any] = field(default_factory=dict)
+    gives_fluid: bool = False
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -65,9 +71,33 @@ class ScanNetwork:
 
     forward: logits (N, C, H, W) float32 from images (N, 1, H, W) float32 in 0..1 of the card's size; safe to call from
     several threads. engine: what runs it, e.g. "PyTorch". module: the network itself where there is one, in eval mode.
+    with_fluid: the same with fluid, None where the card says that it seeks none.
     """
 
     card: NetworkCard
     forward: Callable[[Tensor], Tensor]
     engine: str
     module: nn.Module | None = None
+    with_fluid: FluidForward | None = None
+
+    def __post_init__(self) -> None:
+        """Card and forward pass agree (a slip of ours otherwise: readers check files before)."""
+        assert self.card.gives_fluid == (self.with_fluid is not None), self.card.name
+
+
+def of_module(card: NetworkCard, module: nn.Module) -> ScanNetwork:
+    """A network that PyTorch runs; its card has to say whether it seeks fluid."""
+    return ScanNetwork(card, module, "PyTorch", module, fluid_forward(module))
+
+
+def fluid_forward(module: nn.Module) -> FluidForward | None:
+    """The forward pass of a network with fluid; None where it seeks none."""
+    if not gives_fluid(module):
+        return None
+
+    def forward(images: Tensor) -> tuple[Tensor, Tensor]:
+        logits, fluid = logits_and_fluid(module, images)
+        assert fluid is not None
+        return logits, fluid.sigmoid()
+
+    return forward

@@ -18,7 +18,7 @@ from torch.export import ExportedProgram
 from retseg.errors import InputError
 from retseg.inference.network import NetworkCard, ScanNetwork
 from retseg.inference.onnx_checks import refuse_hostile
-from retseg.inference.torch_network import GRAY_LEVELS, INPUT, OUTPUTS, on_multiples
+from retseg.inference.torch_network import FLUID, GRAY_LEVELS, INPUT, OUTPUTS, network_of, on_multiples
 
 CARD, DIGEST = "card", "sha256"
 """Names in the metadata: the card, and the hash of everything else in the file."""
@@ -28,6 +28,7 @@ def save_onnx(program: ExportedProgram, path: Path, texts: Mapping[str, str]) ->
     """Write the file, texts as its metadata. InputError where the extra `export` is not installed."""
     for package in ("onnx", "onnxscript"):
         need(package)
+    names = [*OUTPUTS, FLUID][: len(program.graph_signature.user_outputs)]
     with warnings.catch_warnings():
         # torch's own calls of what torch and onnxscript have deprecated: nothing that a user could change.
         for category in (DeprecationWarning, FutureWarning):
@@ -36,7 +37,7 @@ def save_onnx(program: ExportedProgram, path: Path, texts: Mapping[str, str]) ->
             program,
             dynamo=True,
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=names,
             custom_translation_table={torch.ops.aten.max_pool2d_with_indices.default: _max_pool},
             external_data=False,
             verbose=False,
@@ -64,14 +65,15 @@ def open_onnx(path: Path) -> ScanNetwork:
     card = NetworkCard.from_json(texts[CARD], str(path))
     if texts.get(DIGEST) != digest(model):
         raise InputError(f"{path}: damaged, its content has not the sha256 that it names; export the run again")
-    _check_signature(path, model, len(card.class_names))
+    _check_signature(path, model, card)
     session = _session(path, content)
+    wanted = [OUTPUTS[0], FLUID] if card.gives_fluid else [OUTPUTS[0]]
 
-    def forward(images: Tensor) -> Tensor:
+    def run(images: Tensor) -> tuple[Tensor, ...]:
         levels = (images * GRAY_LEVELS).contiguous().numpy()
-        return torch.from_numpy(session.run([OUTPUTS[0]], {INPUT: levels})[0])
+        return tuple(torch.from_numpy(output) for output in session.run(wanted, {INPUT: levels}))
 
-    return ScanNetwork(card, forward if card.size is not None else on_multiples(forward), "onnxruntime")
+    return network_of(card, run if card.size is not None else on_multiples(run), "onnxruntime")
 
 
 def digest(model: Any) -> str:
@@ -133,8 +135,9 @@ def _session(path: Path, content: bytes) -> Any:
         raise InputError(f"{path}: onnxruntime cannot load it ({line:.160}); export the run again") from error
 
 
-def _check_signature(path: Path, model: Any, num_classes: int) -> None:
-    """InputError where inputs or outputs are not those of an exported network."""
+def _check_signature(path: Path, model: Any, card: NetworkCard) -> None:
+    """InputError where inputs or outputs are not those of an exported network with that card."""
+    num_classes = len(card.class_names)
     inputs = [value.name for value in model.graph.input]
     outputs = {value.name: value.type.tensor_type.shape.dim for value in model.graph.output}
     if inputs != [INPUT] or OUTPUTS[0] not in outputs:
@@ -146,6 +149,8 @@ def _check_signature(path: Path, model: Any, num_classes: int) -> None:
     if len(shape) != 4 or shape[1].dim_value != num_classes:
         found = " x ".join(str(dim.dim_value or dim.dim_param or "?") for dim in shape)
         raise InputError(f"{path}: gives logits of {found}, expected N x {num_classes} x H x W; export the run again")
+    if card.gives_fluid and len(outputs.get(FLUID, ())) != 3:
+        raise InputError(f"{path}: its card says that it gives fluid, its outputs hold none; export the run again")
 
 
 def _max_pool(
@@ -182,6 +187,7 @@ def _strip(model: Any) -> None:
     del graph.value_info[:]
     renamed: dict[str, str] = {}
     for value in (*graph.input, *graph.output):
-        for name, dim in zip("NCHW", value.type.tensor_type.shape.dim, strict=True):
+        dims = value.type.tensor_type.shape.dim
+        for name, dim in zip("NCHW" if len(dims) == 4 else "NHW", dims, strict=True):
             if dim.dim_param:
                 dim.dim_param = renamed.setdefault(dim.dim_param, name)

@@ -11,13 +11,16 @@ from retseg.errors import InputError
 from retseg.evaluation.atomic import make_folder
 from retseg.inference.gate import GatedPredictor
 from retseg.inference.intervals import Intervals
+from retseg.inference.network import ScanNetwork
 from retseg.inference.predicted import PredictedScan, PredictedVolume
 from retseg.inference.stream import Work
 
-OF_SCANS = ("mask", "surfaces", "thickness", "overlay", "probabilities")
+OF_SCANS = ("mask", "surfaces", "thickness", "overlay", "fluid", "probabilities")
 OF_VOLUMES = ("tables", "maps", "nifti", "eyepy", "dicom")
 KINDS = (*OF_SCANS, *OF_VOLUMES)
 ON_REQUEST = ("probabilities",)
+FLUID = "fluid"
+"""Written by networks that seek fluid alone."""
 NEEDS = {"eyepy": "eyepy", "dicom": "highdicom"}
 """Libraries of the extra `vendor` that an output is written by."""
 
@@ -60,6 +63,16 @@ def choose_outputs(words: Sequence[str] | None, fovea: tuple[float, float] | Non
             f"--save {lacking[0]}: needs {NEEDS[lacking[0]]}; install it by `pip install 'retseg[vendor]'`"
         )
     return Outputs(frozenset(asked), is_chosen=True, fovea=fovea)
+
+
+def fit_to_networks(outputs: Outputs, words: Sequence[str] | None, networks: Sequence[ScanNetwork]) -> Outputs:
+    """Outputs without fluid where no network seeks any. InputError where the user's words ask for it by name."""
+    if any(network.card.gives_fluid for network in networks):
+        return outputs
+    if FLUID in {part.strip() for word in words or () for part in word.split(",")}:
+        names = ", ".join(network.card.name for network in networks)
+        raise InputError(f"--save {FLUID}: {names} seeks no fluid; train with model=with_fluid, or leave it out")
+    return replace(outputs, kinds=outputs.kinds - {FLUID})
 
 
 def read_place(text: str) -> tuple[float, float]:

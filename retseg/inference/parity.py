@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from retseg.inference.network import FluidForward
 from retseg.inference.torch_network import Forward
 
 BATCHES = (1, 3)
@@ -18,18 +19,23 @@ LIMIT = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """num_unlike of num_pixels have another class; largest absolute differences of logits and of probabilities."""
+    """num_unlike of num_pixels have another class; largest absolute differences of logits and of probabilities.
+
+    fluid: of the probability of fluid; None where none is sought.
+    """
 
     num_scans: int
     num_pixels: int
     num_unlike: int
     logits: float
     probabilities: float
+    fluid: float | None = None
 
     @property
     def is_kept(self) -> bool:
         """Whether every pixel has the same class and probabilities differ by rounding alone (nan: no)."""
-        return self.num_unlike == 0 and self.probabilities <= LIMIT and math.isfinite(self.logits)
+        is_same = self.num_unlike == 0 and self.probabilities <= LIMIT and math.isfinite(self.logits)
+        return is_same and (self.fluid is None or self.fluid <= LIMIT)
 
     @property
     def words(self) -> str:
@@ -38,7 +44,8 @@ class Parity:
             classes = f"{self.num_unlike} of {self.num_pixels} pixels have another class"
         else:
             classes = f"the same class in all {self.num_pixels} pixels"
-        return f"{classes}, logits within {self.logits:.1e}, probabilities within {self.probabilities:.1e}"
+        fluid = "" if self.fluid is None else f", probability of fluid within {self.fluid:.1e}"
+        return f"{classes}, logits within {self.logits:.1e}, probabilities within {self.probabilities:.1e}{fluid}"
 
 
 def compare(reference: Forward, other: Forward, images: Sequence[Tensor]) -> Parity:
@@ -54,6 +61,15 @@ def compare(reference: Forward, other: Forward, images: Sequence[Tensor]) -> Par
             logits = _largest(logits, wanted - found)
             probabilities = _largest(probabilities, wanted.softmax(dim=1) - found.softmax(dim=1))
     return Parity(len(images), num_pixels, num_unlike, logits, probabilities)
+
+
+def fluid_difference(reference: FluidForward, other: FluidForward, images: Sequence[Tensor]) -> float:
+    """Largest absolute difference of the probability of fluid on images, each (1, 1, H, W), in the same batches."""
+    largest = 0.0
+    with torch.no_grad():
+        for batch in in_batches(images):
+            largest = _largest(largest, reference(batch)[1] - other(batch)[1])
+    return largest
 
 
 def in_batches(images: Sequence[Tensor]) -> Iterator[Tensor]:

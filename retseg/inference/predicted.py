@@ -38,6 +38,7 @@ class PredictedScan:
     confidence: (W,) float32, 0..1: mean over the retina of the column of the probability of the class it was given;
     nan without retina. probabilities: (C, H, W) float16, if asked for.
     findings: of the quality gate, before the network and after it.
+    fluid: (H, W) bool, None where none was sought.
     """
 
     name: str
@@ -49,6 +50,7 @@ class PredictedScan:
     spacing: Spacing
     findings: tuple[Finding, ...] = ()
     probabilities: Array | None = None
+    fluid: Array | None = None
 
     @property
     def mask(self) -> Array:

@@ -48,12 +48,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """Windows of a scan on the network's grid: images (T, 1, h, w), probabilities (T, C, h, w), rows (T, S, w)."""
+    """Windows of a scan on the network's grid: images (T, 1, h, w), probabilities (T, C, h, w), rows (T, S, w).
+
+    fluid: its probability (T, h, w), None where the network seeks none.
+    """
 
     places: tuple[Place, ...]
     images: Tensor
     probabilities: Tensor
     rows: Tensor
+    fluid: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,9 +103,15 @@ class ScanPredictor:
         parts = [_cut(image, place) for place in places]
         images = torch.cat([network_input(part, field.size) for part in parts])
         shown = (images * view.gain).clamp(0, 1) if view.gain != 1 else images
-        logits = member.network.forward(shown.flip(3) if view.is_mirrored else shown)
+        shown = shown.flip(3) if view.is_mirrored else shown
+        network, fluid = member.network, None
+        if network.with_fluid is None:
+            logits = network.forward(shown)
+        else:
+            logits, fluid = network.with_fluid(shown)
+            fluid = fluid.flip(2) if view.is_mirrored else fluid
         probabilities = (logits.flip(3) if view.is_mirrored else logits).float().softmax(dim=1)
-        return _Seen(places, images, probabilities, likeliest_surfaces(probabilities, self.smoothness))
+        return _Seen(places, images, probabilities, likeliest_surfaces(probabilities, self.smoothness), fluid)
 
     def _answer(self, seen: _Seen, image: Array, field: Field) -> Answer:
         """Windows put together on the scan's own pixels."""
@@ -126,7 +136,8 @@ class ScanPredictor:
             sd=mean[num_surfaces:-1],
             confidence=mean[-1],
             features=self._features(seen),
-            probabilities=_on_scan(seen, weights, shape) if self.keep_probabilities else None,
+            probabilities=_probabilities(seen, weights, shape) if self.keep_probabilities else None,
+            fluid=None if seen.fluid is None else _on_scan(seen.fluid[:, None], seen.places, weights, shape)[0],
         )
 
     def _features(self, seen: _Seen) -> Array:
@@ -162,18 +173,24 @@ def _better_places(seen: _Seen, num_rows: int) -> tuple[Place, ...]:
     return tuple(places)
 
 
-def _on_scan(seen: _Seen, weights: Array, shape: tuple[int, int]) -> Array:
+def _probabilities(seen: _Seen, weights: Array, shape: tuple[int, int]) -> Array:
     """Probabilities (C, H, W) float16 of a scan; background where no window looked."""
-    num_classes = seen.probabilities.shape[1]
-    whole = np.zeros((num_classes, *shape), np.float32)
-    for probabilities, place, weight in zip(seen.probabilities, seen.places, weights, strict=True):
+    whole = _on_scan(seen.probabilities, seen.places, weights, shape)
+    for place, weight in zip(seen.places, weights, strict=True):
+        outside = np.ones(shape[0], bool)
+        outside[place.top : place.top + place.height] = False
+        columns = slice(place.left, place.left + place.width)
+        whole[0, outside, columns] += weight[columns].astype(np.float32)
+    return whole.astype(np.float16)
+
+
+def _on_scan(planes: Tensor, places: tuple[Place, ...], weights: Array, shape: tuple[int, int]) -> Array:
+    """Planes (K, H, W) float32 of a scan from those of windows (T, K, h, w), weighted; 0 where no window looked."""
+    whole = np.zeros((planes.shape[1], *shape), np.float32)
+    for plane, place, weight in zip(planes, places, weights, strict=True):
         rows, columns = slice(place.top, place.top + place.height), slice(place.left, place.left + place.width)
         part = F.interpolate(
-            probabilities[None], size=(place.height, place.width), mode="bilinear", align_corners=False
+            plane[None].float(), size=(place.height, place.width), mode="bilinear", align_corners=False
         )
-        shares = weight[columns].astype(np.float32)
-        whole[:, rows, columns] += part[0].numpy() * shares
-        outside = np.ones(shape[0], bool)
-        outside[rows] = False
-        whole[0, outside, columns] += shares
-    return whole.astype(np.float16)
+        whole[:, rows, columns] += part[0].numpy() * weight[columns].astype(np.float32)
+    return whole

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from retseg.anatomy import CLASSES, LAYERS
 from retseg.bscan import Array
 from retseg.geometry.thickness import mean_thickness, thickness_profile
+from retseg.inference.fluid_tables import FLUID_MM2, FLUID_PX, fluid_cells
 from retseg.inference.predicted import PredictedScan
 
 HEADER_PX, STRIP_PX, FOOTER_PX, MARGIN_PX = 26, 10, 44, 8
@@ -20,11 +21,14 @@ TINT = 0.42
 """Share of a layer's colour in a pixel of it."""
 INK, PAPER, FAINT = (235, 235, 235), (17, 17, 17), (150, 150, 150)
 VERDICT_COLOURS = {"pass": (0, 158, 115), "check": (230, 159, 0), "fail": (213, 94, 0)}
+FLUID_COLOUR = (160, 255, 255)
+"""sRGB of fluid, a pale cyan that no layer has."""
+FLUID_TINT = 0.6
 LENGTHS_UM = (50, 100, 200, 500, 1000, 2000)
 
 
 def draw_preview(scan: PredictedScan, mask: Array) -> Image.Image:
-    """RGB picture: the plain scan left, layers of its mask (H, W) and surfaces right, below it columns' confidence."""
+    """RGB picture: the plain scan left; right layers of its mask (H, W), fluid, surfaces; below columns' confidence."""
     gray = scan.image
     height, width = gray.shape
     size = max(2 * width + 3 * MARGIN_PX, LEAST_WIDTH_PX), HEADER_PX + height + STRIP_PX + FOOTER_PX
@@ -46,6 +50,9 @@ def _tinted(scan: PredictedScan, mask: Array) -> Array:
     picture = np.repeat(scan.image[:, :, None], 3, axis=2)
     is_layer = mask > 0
     picture[is_layer] = _tints()[mask[is_layer].astype(np.intp) * 256 + scan.image[is_layer]]
+    if scan.fluid is not None:
+        gray = scan.image[scan.fluid].astype(np.float64)[:, None]
+        picture[scan.fluid] = np.rint((1 - FLUID_TINT) * gray + FLUID_TINT * np.array(FLUID_COLOUR)).astype(np.uint8)
     known = np.isfinite(scan.surface_rows)
     rows = np.clip(np.rint(np.where(known, scan.surface_rows, 0)), 0, scan.image.shape[0] - 1).astype(np.intp)
     columns = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
@@ -94,20 +101,31 @@ def _cut(pen: ImageDraw.ImageDraw, words: str, width: int) -> str:
 
 
 def _write_footer(pen: ImageDraw.ImageDraw, scan: PredictedScan, top: int, width: int) -> None:
-    """Legend of the layers with their mean thickness, and what the strip means."""
+    """Legend of the layers with their mean thickness, of fluid with its area, and what the strip means."""
     profile = thickness_profile(scan.surface_rows, scan.spacing)
     means = mean_thickness(profile)[0]
-    step = (width - 2 * MARGIN_PX) / len(LAYERS)
-    for number, (layer, mean) in enumerate(zip(LAYERS, means, strict=False)):
+    entries = [
+        (layer.name, layer.colour, f"{mean:.1f} {profile.unit}" if np.isfinite(mean) else "-")
+        for layer, mean in zip(LAYERS, means, strict=False)
+    ]
+    if scan.fluid is not None:
+        entries.append(("fluid", FLUID_COLOUR, _fluid_area(scan)))
+    step = (width - 2 * MARGIN_PX) / len(entries)
+    for number, (name, colour, value) in enumerate(entries):
         x = MARGIN_PX + number * step
-        pen.rectangle((x, top + 5, x + 10, top + 15), fill=layer.colour)
-        value = f"{mean:.1f} {profile.unit}" if np.isfinite(mean) else "-"
-        pen.text((x + 15, top + 2), layer.name, fill=INK, font=_font(12))
+        pen.rectangle((x, top + 5, x + 10, top + 15), fill=colour)
+        pen.text((x + 15, top + 2), name, fill=INK, font=_font(12))
         pen.text((x + 15, top + 17), value, fill=FAINT, font=_font(11))
     words = _about_confidence(scan)
     pen.text((width - MARGIN_PX, top + 30), words, fill=FAINT, font=_font(11), anchor="ra")
     source = f"scale: {scan.spacing.source}" if scan.spacing.axial_um is not None else "scale unknown: pixels"
     pen.text((MARGIN_PX, top + 30), source, fill=FAINT, font=_font(11))
+
+
+def _fluid_area(scan: PredictedScan) -> str:
+    """Area of a scan's fluid with its unit."""
+    cells = fluid_cells(scan)
+    return f"{cells[FLUID_PX]} px" if cells[FLUID_MM2] is None else f"{cells[FLUID_MM2]:.3f} mm2"
 
 
 def _about_confidence(scan: PredictedScan) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from retseg.data.readers.volume import ScanVolume
 from retseg.evaluation.atomic import make_folder, replacing_file
 from retseg.geometry.thickness import mean_thickness, thickness_profile
+from retseg.inference.fluid_tables import fluid_cells
 from retseg.inference.intervals import Intervals
 from retseg.inference.predicted import PredictedScan
 from retseg.inference.review import HALF_WIDTH, SPREAD, mean_half_width_px
@@ -43,7 +44,7 @@ def source_stamp(path: Path) -> str:
 def scan_row(
     volume: ScanVolume, scan: PredictedScan, seconds: float, intervals: Intervals | None = None
 ) -> dict[str, Any]:
-    """A line of scans.csv: verdict and reasons, confidence, mean thickness of every slab, and the scale's origin.
+    """A line of scans.csv: verdict and reasons, confidence, mean thickness of every slab, fluid, the scale's origin.
 
     With intervals, half the width of each mean's stands beside it.
     """
@@ -72,6 +73,7 @@ def scan_row(
         "confidence": float(np.mean(scan.confidence[is_known])) if is_known.any() else None,
         SPREAD: float(np.mean(scan.row_sd[:, is_known])) if is_known.any() else None,
         **columns,
+        **fluid_cells(scan),
         "axial_um": scan.spacing.axial_um,
         "lateral_um": scan.spacing.lateral_um,
         "scale_source": profile.scale_source,

@@ -12,7 +12,7 @@ from retseg.bscan import Array
 from retseg.evaluation.atomic import replacing_file
 from retseg.geometry.thickness import thickness_profile
 from retseg.inference.predicted import PredictedScan
-from retseg.inference.preview import draw_preview
+from retseg.inference.preview import FLUID_COLOUR, draw_preview
 from retseg.inference.surface_tables import surfaces_csv, surfaces_json, thickness_csv
 
 HalfWidths = Callable[[PredictedScan], Array | None]
@@ -21,11 +21,16 @@ HalfWidths = Callable[[PredictedScan], Array | None]
 _PALETTE = [level for layer in CLASSES for level in layer.colour] + 3 * (256 - len(CLASSES)) * [0]
 """Of 256 colours: with fewer than 17 Pillow packs two pixels into a byte, which torchvision's reader does not undo."""
 
+_FLUID_PALETTE = [0, 0, 0, *FLUID_COLOUR] + 3 * 254 * [0]
+
 
 def write_scan_files(
     scan: PredictedScan, folder: Path, kinds: Collection[str], half_widths: HalfWidths | None = None
 ) -> list[Path]:
-    """Write what kinds name (mask, surfaces, thickness, overlay, probabilities) for a scan; the paths."""
+    """Write what kinds name (mask, fluid, surfaces, thickness, overlay, probabilities) for a scan; the paths.
+
+    fluid only where it was sought.
+    """
     paths: list[Path] = []
     mask = scan.mask if {"mask", "overlay"} & set(kinds) else None
 
@@ -35,6 +40,8 @@ def write_scan_files(
 
     if "mask" in kinds and mask is not None:
         write_mask(mask, place("mask.png"))
+    if "fluid" in kinds and scan.fluid is not None:
+        _write_indexed(scan.fluid, _FLUID_PALETTE, place("fluid.png"))
     if "surfaces" in kinds:
         _write_text(surfaces_csv(scan), place("surfaces.csv"))
         _write_text(surfaces_json(scan), place("surfaces.json"))
@@ -59,8 +66,13 @@ def write_mask(mask: Array, path: Path) -> None:
     Pillow, imageio with mode="P" and torchvision's read_image give the ids. OpenCV (whatever flag), scikit-image,
     matplotlib and imageio as it is give the colours instead: open the file with Pillow there.
     """
-    image = Image.fromarray(mask.astype(np.uint8))
-    image.putpalette(_PALETTE)
+    _write_indexed(mask, _PALETTE, path)
+
+
+def _write_indexed(plane: Array, palette: list[int], path: Path) -> None:
+    """Write whole numbers (H, W) as an indexed PNG with the RGB levels of 256 colours."""
+    image = Image.fromarray(plane.astype(np.uint8))
+    image.putpalette(palette)
     with replacing_file(path) as partial:
         image.save(partial, compress_level=1)
 

@@ -15,6 +15,7 @@ from retseg.geometry.etdrs import Ring
 from retseg.geometry.fovea import Fovea, find_fovea, fovea_by_user
 from retseg.geometry.thickness import SLABS, Slab, ThicknessProfile, read_slab
 from retseg.geometry.volume_map import ScanGrid, ThicknessMap, thickness_map
+from retseg.inference.fluid_tables import fluid_rows
 from retseg.inference.intervals import Intervals
 from retseg.inference.predicted import PredictedVolume
 from retseg.inference.volume_tables import GRIDS, account, account_text, bscan_rows, profiles_of, sector_rows
@@ -110,8 +111,13 @@ def _write_tables(
     intervals: Intervals | None,
     grids: Mapping[str, tuple[Ring, ...]],
 ) -> None:
-    """<volume>_thickness.csv, and where there is a map <volume>_etdrs.csv; without a fovea it is of the whole field."""
+    """<volume>_thickness.csv, _fluid.csv where it was sought, and where there is a map _etdrs.csv.
+
+    Without a fovea the last one is of the whole field.
+    """
     write_csv(written.place("_thickness.csv"), bscan_rows(volume, measured.profiles, intervals))
+    if fluid := fluid_rows(volume):
+        write_csv(written.place("_fluid.csv"), fluid)
     if measured.map is not None:
         rows = sector_rows(volume, measured.map, measured.fovea, grids, intervals)
         write_csv(written.place("_etdrs.csv"), rows)

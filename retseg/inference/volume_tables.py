@@ -12,6 +12,7 @@ from retseg.geometry.etdrs import ETDRS, HEMIFIELDS, QUADRANTS, Ring, SectorThic
 from retseg.geometry.fovea import Fovea
 from retseg.geometry.thickness import SLABS, Slab, ThicknessProfile, mean_thickness, thickness_profile
 from retseg.geometry.volume_map import ScanGrid, ThicknessMap
+from retseg.inference.fluid_tables import fluid_account
 from retseg.inference.intervals import Intervals
 from retseg.inference.predicted import LEVELS, PredictedVolume
 
@@ -127,6 +128,7 @@ def account(
         "gap_beyond_um": None if grid is None else grid.max_gap_um,
         "verdicts": {level: sum(scan.verdict == level for scan in volume.scans) for level in LEVELS},
         "fovea": None if grid is None or fovea is None else _fovea_account(grid, fovea),
+        **({} if (fluid := fluid_account(volume)) is None else {"fluid": fluid}),
         "intervals": None if intervals is None else f"{intervals.words}; {INTERVALS_ASSUME}",
         "notices": list(notices),
         "retseg": __version__,

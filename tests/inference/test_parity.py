@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from retseg.inference.parity import compare, in_batches
+from retseg.inference.parity import Parity, compare, fluid_difference, in_batches
 
 
 def image(value, shape=(2, 3)):
@@ -59,3 +59,17 @@ def test_rounding_keeps_parity_and_what_is_no_rounding_or_no_number_does_not():
 def test_a_shape_that_differs_is_our_own_slip():
     with pytest.raises(AssertionError, match="expected"):
         compare(two_classes, lambda images: two_classes(images)[..., 1:], [image(0)])
+
+
+def test_fluid_that_differs_breaks_parity():
+    def fluid(offset):
+        return lambda images: (two_classes(images), images[:, 0] + offset)
+
+    assert fluid_difference(fluid(0.0), fluid(0.02), [image(0.4), image(0.9)]) == pytest.approx(0.02)
+    assert math.isnan(fluid_difference(fluid(0.0), fluid(math.nan), [image(0.4)]))
+    alike = Parity(1, 6, 0, 0.0, 0.0, fluid=1e-6)
+    assert alike.is_kept
+    assert alike.words.endswith("probability of fluid within 1.0e-06")
+    assert not Parity(1, 6, 0, 0.0, 0.0, fluid=0.02).is_kept
+    assert not Parity(1, 6, 0, 0.0, 0.0, fluid=math.nan).is_kept
+    assert "fluid" not in Parity(1, 6, 0, 0.0, 0.0).words
