@@ -57,6 +57,7 @@ class RunMetrics:
     scan: TrainingScan
     checkpoint: Path
     epoch: int
+    chosen_by: str
     weights_sha256: str
 
     @classmethod
@@ -69,12 +70,13 @@ class RunMetrics:
         val: SetScores,
         checkpoint: Path,
         epoch: int,
+        chosen_by: str,
     ) -> "RunMetrics":
         """Metrics of a module that holds the best checkpoint's weights."""
         source = data.source
         scan = training_scan(source, data.split.train[0], data.train_dataset.crop)
         origin = (module.class_names, train, val, data.split, audit, source.name, source.label_origin, scan)
-        return cls(*origin, checkpoint, epoch, weights_sha256(module.net))
+        return cls(*origin, checkpoint, epoch, chosen_by, weights_sha256(module.net))
 
     @property
     def stamp(self) -> str:
@@ -92,7 +94,7 @@ def save_metrics(metrics: RunMetrics, run_dir: Path) -> None:
         "checkpoint": {
             "file": f"checkpoints/{metrics.checkpoint.name}",
             "epoch": metrics.epoch,
-            "chosen_by": "lowest val/loss: scores on the same validation scans are that much optimistic",
+            "chosen_by": metrics.chosen_by,
             "weights_sha256": metrics.weights_sha256,
         },
         "val": _plain(metrics.val),

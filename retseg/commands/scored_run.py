@@ -55,9 +55,10 @@ class ScoredRun:
     @property
     def is_chosen_on_val(self) -> bool:
         """Whether the checkpoint was picked, among several, for its loss on the validation scans."""
-        trainer = self.config.trainer
+        trainer, monitor = self.config.trainer, str(self.config.callbacks.best.monitor)
         every = trainer.get("check_val_every_n_epoch") or 1
-        return self.checkpoint == "best" and self.judged_by == "val" and trainer.max_epochs > every
+        is_picked = monitor.startswith("val") and trainer.max_epochs > every
+        return self.checkpoint == "best" and self.judged_by == "val" and is_picked
 
 
 def open_run(folder: Path, checkpoint: str = "best") -> ScoredRun:

@@ -20,6 +20,7 @@ from retseg.build import Run, build_data, build_run, load_config
 from retseg.commands.evaluate import evaluate_run, tell
 from retseg.commands.existing_run import existing_run
 from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, save_metrics
+from retseg.commands.start_weights import load_start
 from retseg.data.audit import Audit, AuditRecorder
 from retseg.errors import InputError
 from retseg.training import wandb_run
@@ -69,6 +70,8 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
     data = build_data(config)
     audit = _audited_or_refused(console, data) if config.audit.fail else None  # loggers write when they are made
     run = build_run(config, data)
+    if checkpoint is None and config.get("start") is not None:
+        load_start(run.module.net, Path(config.start))
     _describe(console, run, run_dir)
     audit = audit or _read_scans(console, data)
     console.print(f"split        {data.split.rule}: {audit.stamp}")
@@ -173,9 +176,10 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _score_best(console: Console, run: Run, audit: Audit) -> RunMetrics:
-    """Scores of the best checkpoint (lowest val/loss) on validation and on training scans, each seen once."""
+    """Scores of the best checkpoint on validation and on training scans, each seen once."""
     keepers = [callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
-    path = Path(next(keeper.best_model_path for keeper in keepers if keeper.monitor is not None))
+    keeper = next(keeper for keeper in keepers if keeper.monitor is not None)
+    path = Path(keeper.best_model_path)
     best: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     run.module.load_state_dict(best["state_dict"])
     total = len(run.data.split.train) + len(run.data.split.val)
@@ -188,4 +192,13 @@ def _score_best(console: Console, run: Run, audit: Audit) -> RunMetrics:
             return score_set(module.net, module.loss, loader, names, lambda scans: progress.advance(task, scans))
 
         val, train_scores = scored(run.data.val_dataloader()), scored(run.data.train_dataloader())
-    return RunMetrics.of(run.module, run.data, audit, train_scores, val, path, epoch=best["epoch"] + 1)
+    epoch = best["epoch"] + 1
+    return RunMetrics.of(run.module, run.data, audit, train_scores, val, path, epoch, chosen_by(keeper))
+
+
+def chosen_by(keeper: ModelCheckpoint) -> str:
+    """Why the best checkpoint is the best, in words. monitor=epoch, mode=max: the last one, whatever it scores."""
+    if keeper.monitor == "epoch":
+        return f"{'last' if keeper.mode == 'max' else 'first'} epoch: no score has chosen it"
+    extreme = "lowest" if keeper.mode == "min" else "highest"
+    return f"{extreme} {keeper.monitor}: scores on the same validation scans are that much optimistic"
