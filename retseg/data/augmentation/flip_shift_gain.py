@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from retseg.data.augmentation.protocol import changed, optional
 from retseg.data.dataset import Batch
 from retseg.errors import InputError
 
@@ -35,13 +34,14 @@ class FlipShiftGain:
             return torch.where(is_flipped, plane.flip(2), plane).gather(1, rows)
 
         gain = 1 + (2 * draws[2] - 1) * self.gain
-        surfaces, fluid = optional(batch, "surface_rows"), optional(batch, "fluid")
-        if surfaces is not None:
-            surfaces = torch.where(is_flipped, surfaces.flip(2), surfaces) + shift.view(-1, 1, 1)
-        return changed(
-            batch,
-            image=(moved(image[:, 0]) * gain.view(-1, 1, 1)).clamp(0, 1)[:, None],
-            mask=moved(mask),
-            surface_rows=surfaces,
-            fluid=None if fluid is None else moved(fluid),
-        )
+        changed: Batch = {
+            **batch,
+            "image": (moved(image[:, 0]) * gain.view(-1, 1, 1)).clamp(0, 1)[:, None],
+            "mask": moved(mask),
+        }
+        if "surface_rows" in batch:
+            rows_then = batch["surface_rows"]
+            changed["surface_rows"] = torch.where(is_flipped, rows_then.flip(2), rows_then) + shift.view(-1, 1, 1)
+        if "fluid" in batch:
+            changed["fluid"] = moved(batch["fluid"])
+        return changed

@@ -1,8 +1,7 @@
-"""What an augmentation is, and how it gives back what it changed."""
+"""What an augmentation is, and several as one."""
 
-from typing import Any, Protocol, cast
-
-from torch import Tensor
+from collections.abc import Sequence
+from typing import Protocol
 
 from retseg.data.dataset import Batch
 
@@ -20,12 +19,14 @@ class Augmentation(Protocol):
         ...
 
 
-def changed(batch: Batch, **fields: Tensor | None) -> Batch:
-    """The batch with other fields; None leaves a field as it is."""
-    return cast("Batch", {**batch, **{name: value for name, value in fields.items() if value is not None}})
+class Compose:
+    """One augmentation after another."""
 
+    def __init__(self, steps: Sequence[Augmentation]) -> None:
+        self.steps = tuple(steps)
 
-def optional(batch: Batch, name: str) -> Tensor | None:
-    """A field that not every batch has."""
-    fields = cast("dict[str, Any]", batch)
-    return fields.get(name)
+    def __call__(self, batch: Batch) -> Batch:
+        """See Augmentation."""
+        for step in self.steps:
+            batch = step(batch)
+        return batch
