@@ -54,9 +54,9 @@ class Movement(Protocol):
 class Warp:
     """All movements together, each drawn for every scan; the image is interpolated once (bilinear), labels are not.
 
-    Rows that enter repeat the outermost row (vitreous and choroid go on); a label that enters is IGNORE unless it
-    repeats 0 (background, no fluid). Columns that enter mirror those inside. Surfaces are interpolated between columns
-    and then moved exactly; they may leave the grid, below 0 or above H. The spacing follows a change of scale.
+    What enters at an edge mirrors what is inside. In rows that enter a label is IGNORE unless it is 0 (background, no
+    fluid): vitreous and choroid go on, a mirrored layer is none. Surfaces are interpolated between columns and then
+    moved exactly; they may leave the grid, below 0 or above H. The spacing follows a change of scale.
     """
 
     def __init__(self, movements: Sequence[Movement]) -> None:
@@ -67,8 +67,9 @@ class Warp:
         displacement = Displacement.none(batch["mask"])
         for movement in self.movements:
             displacement = movement(displacement)
-        rows, columns = displacement.source_rows(), mirrored(displacement.columns)
-        source, is_beyond = source_pixels(rows, columns)
+        source_rows, columns = displacement.source_rows(), mirrored(displacement.columns)
+        rows = mirrored_rows(source_rows)
+        source, is_beyond = source_pixels(rows, columns), (source_rows < 0) | (source_rows > displacement.num_rows)
         moved: Batch = {
             **batch,
             "image": moved_image(batch["image"], rows, columns),
@@ -90,6 +91,12 @@ def mirrored(columns: Tensor) -> Tensor:
     return last - (columns.remainder(2 * last) - last).abs()
 
 
+def mirrored_rows(rows: Tensor) -> Tensor:
+    """Rows (N, H, W) between 0 and H: those beyond are mirrored at the edges, once."""
+    height = rows.shape[1]
+    return (height - (height - rows.abs()).abs_()).clamp_(0, height)
+
+
 def moved_image(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Image (N, 1, H, W) from source rows (N, H, W) (upper edge of the first row 0) and columns (N, W) (its middle)."""
     height, width = rows.shape[1:]
@@ -98,16 +105,12 @@ def moved_image(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def source_pixels(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels in which the new ones' middles lie, as places in all N scans (N, H, W); and whether they are beyond them.
-
-    From source rows (N, H, W) and columns (N, W); beyond the first or last row it is the pixel there.
-    """
+def source_pixels(rows: Tensor, columns: Tensor) -> Tensor:
+    """Pixels that hold source rows (N, H, W) and columns (N, W), as places in all N scans (N, H, W) int64."""
     num, height, width = rows.shape
-    row = rows.floor()
-    inside = row.clamp(0, height - 1)
+    row = rows.floor().clamp_(max=height - 1).long()
     scans = torch.arange(num, device=rows.device).view(-1, 1, 1) * height * width
-    return inside.long().mul_(width).add_(scans + columns.round().long().unsqueeze(1)), row != inside
+    return row.mul_(width).add_(scans + columns.round().long().unsqueeze(1))
 
 
 def moved_labels(labels: Tensor, source: Tensor, is_beyond: Tensor) -> Tensor:

@@ -40,14 +40,16 @@ def test_without_movements_nothing_changes():
 
 
 def test_a_known_movement_by_hand():
-    """Two rows down: what enters above is vitreous. One column to the right: mirrored at the left edge."""
+    """Two rows down, one column to the right: mirrored at the left edge and, unknown unless it is vitreous, above."""
     mask = torch.tensor([[0, 0, 0], [1, 2, 3], [4, 4, 5], [0, 0, 0], [0, 0, 0], [0, 0, 0]])[None]
     rows = torch.tensor([[[1.0, 1.25, 1.5]]])
     moved = Warp([Known(rise=2, columns=1)])(batch_of(gray(mask), mask, surface_rows=rows, fluid=(mask == 4).long()))
-    expected = torch.tensor([[0, 0, 0], [0, 0, 0], [0, 0, 0], [2, 1, 2], [4, 4, 4], [0, 0, 0]])[None]
+    shown = torch.tensor([[2, 1, 2], [0, 0, 0], [0, 0, 0], [2, 1, 2], [4, 4, 4], [0, 0, 0]])[None]
+    expected = shown.clone()
+    expected[:, 0] = IGNORE
     assert torch.equal(moved["mask"], expected)
-    assert torch.equal(moved["fluid"], (expected == 4).long())
-    assert torch.allclose(moved["image"], gray(expected), atol=1e-5)
+    assert torch.equal(moved["fluid"], (shown == 4).long())
+    assert torch.allclose(moved["image"], gray(shown), atol=1e-5)
     assert moved["surface_rows"].tolist() == [[[3.25, 3.0, 3.25]]]
 
 
@@ -109,10 +111,11 @@ def test_gray_levels_and_fluid_go_with_the_labels():
 
 
 def test_a_label_that_enters_is_unknown_unless_it_is_background():
-    """The scan ends within a layer below: what enters there nobody has seen."""
-    mask = torch.tensor([0, 0, 1, 1]).view(1, -1, 1).repeat(1, 1, 2)
+    """The scan ends within a layer below: what enters there nobody has seen, and it is shown mirrored."""
+    mask = torch.tensor([0, 0, 2, 1]).view(1, -1, 1).repeat(1, 1, 2)
     up, down = (Warp([Known(rise=rise)])(batch_of(gray(mask), mask, fluid=mask)) for rise in (-2, 2))
-    assert up["mask"][0, :, 0].tolist() == up["fluid"][0, :, 0].tolist() == [1, 1, IGNORE, IGNORE]
+    assert up["mask"][0, :, 0].tolist() == up["fluid"][0, :, 0].tolist() == [2, 1, IGNORE, IGNORE]
+    assert torch.allclose(up["image"][0, 0, :, 0], gray(torch.tensor([[[2], [1], [1], [2]]]))[0, 0, :, 0], atol=1e-5)
     assert down["mask"][0, :, 0].tolist() == [0, 0, 0, 0]
 
 
@@ -168,3 +171,10 @@ def test_a_batch_without_surfaces_and_fluid_gets_none():
     batch = layered()
     del batch["surface_rows"], batch["fluid"]
     assert set(Warp(EVERYTHING)(batch)) == set(batch)
+
+
+def test_a_shift_beyond_all_of_a_scan_leaves_nothing_known():
+    mask = torch.tensor([0, 1, 2, 3]).view(1, -1, 1).repeat(1, 1, 2)
+    moved = Warp([Known(rise=9)])(batch_of(gray(mask), mask))
+    assert set(moved["mask"].flatten().tolist()) <= {0, IGNORE}
+    assert torch.isfinite(moved["image"]).all()
