@@ -47,6 +47,10 @@ def build_run(config: DictConfig, data: OctDataModule | None = None) -> Run:
     """
     data = data or build_data(config)
     net = build_net(config)
+    for part in net.modules():
+        fetch = getattr(part, "fetch_pretrained", None)
+        if callable(fetch):
+            fetch()  # here alone: a run that is opened has weights of its own
     loss = make(config.loss, "loss")
     _refuse_other_classes(net)
     if hasattr(loss, "check"):

@@ -2,8 +2,9 @@
 
 from torch import Tensor, nn
 
-from retseg.models.inner import aliases_through, inner_channels
+from retseg.anatomy import NUM_CLASSES
 from retseg.models.outputs import Outputs, gives_of, outputs_of
+from retseg.models.wrapped import aliases_through, inner_channels
 
 
 class WithFluid(nn.Module):
@@ -11,13 +12,13 @@ class WithFluid(nn.Module):
 
     net: any network with `num_classes`, made with one class more than there are layers and background (9): its last
     channel is the logit of fluid. `forward` leaves that channel out, so that all who ask for layers get layers.
-    InputError: fewer than 3 channels.
+    InputError: fewer channels.
     """
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
-        self.in_channels, channels = inner_channels(net, extra=1, made_for="WithFluid")
+        self.in_channels, channels = inner_channels(net, NUM_CLASSES, 1, "WithFluid")
         self.num_classes = channels - 1
 
     @property

@@ -8,7 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retseg.errors import InputError
-from retseg.models.blocks import DoubleConv, MaxUnpool2x2, Norm, initialise_glorot, initialise_he, pad_to_multiple
+from retseg.models.blocks import (
+    DoubleConv,
+    MaxUnpool2x2,
+    Norm,
+    cut_to,
+    initialise_glorot,
+    initialise_he,
+    pad_to_multiple,
+)
 
 Upsample = Literal["unpool", "transpose", "hybrid"]
 Init = Literal["he", "glorot"]
@@ -96,8 +104,6 @@ class SegNet(nn.Module):
         super().__init__()
         if upsample not in ("unpool", "transpose", "hybrid"):
             raise InputError(f"model.upsample: {upsample!r} is none of unpool, transpose, hybrid; choose one of them")
-        if norm not in ("none", "batch", "group"):
-            raise InputError(f"model.norm: {norm!r} is none of none, batch, group; choose one of them")
         if width < 1 or num_classes < 2:
             raise InputError(f"model: width {width} and num_classes {num_classes}, expected at least 1 and 2")
         dilations = [dilation] * NUM_BLOCKS if isinstance(dilation, int) else list(dilation)
@@ -151,10 +157,7 @@ class SegNet(nn.Module):
         for block in reversed(range(NUM_BLOCKS)):
             x = self.get_submodule(f"decoder{block + 1}")(x, skips[block], all_indices[block])
             x = self._after(f"decoder{block + 1}", x)
-        logits: Tensor = self.head(x)
-        if logits.shape[-2:] == image.shape[-2:]:
-            return logits
-        return logits[..., : image.shape[-2], : image.shape[-1]]
+        return cut_to(self.head(x), image)
 
     def _after(self, block: str, x: Tensor) -> Tensor:
         """Features (N, K, H, W) after a block's dropout, if it has one."""

@@ -50,7 +50,10 @@ def test_a_plain_network_gives_logits_and_no_more():
 
 
 def test_refuses_a_network_without_a_channel_for_fluid():
-    with pytest.raises(InputError, match=r"model\.net\.num_classes: 2 in SegNet; WithFluid takes 1 .* give 9"):
+    with pytest.raises(
+        InputError,
+        match=r"model\.net\.num_classes: 2 in SegNet; WithFluid takes 1 of its channels and leaves 8 or more; give 9",
+    ):
         WithFluid(SegNet(width=2, num_classes=2))
     with pytest.raises(InputError, match=r"model\.net\.num_classes: None in Conv2d"):
         WithFluid(nn.Conv2d(1, 9, 1))

@@ -1,0 +1,25 @@
+"""What a network that holds another one asks of it."""
+
+from torch import nn
+
+from retseg.errors import InputError
+
+
+def inner_channels(net: nn.Module, least: int, extra: int, made_for: str) -> tuple[int, int]:
+    """Channels in and out of the network inside, `extra` of the latter for the one around it, `least` for others.
+
+    InputError: the network does not say how many it has, or has too few.
+    """
+    found = getattr(net, "num_classes", None)
+    if not isinstance(found, int) or found < least + extra:
+        raise InputError(
+            f"model.net.num_classes: {found} in {type(net).__name__}; {made_for} takes {extra} of its channels and "
+            f"leaves {least} or more; give {least + extra}"
+        )
+    return int(getattr(net, "in_channels", 1)), found
+
+
+def aliases_through(net: nn.Module) -> dict[str, str]:
+    """Second names of the layers of the network that another one holds as its attribute `net`."""
+    found: dict[str, str] = getattr(net, "layer_aliases", {})
+    return {name: path if path == "softmax" else f"net.{path}" for name, path in found.items()}
