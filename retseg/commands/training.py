@@ -20,6 +20,7 @@ from retseg.build import Run, build_data, build_run, load_config
 from retseg.commands.evaluate import evaluate_run, tell
 from retseg.commands.existing_run import existing_run
 from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, save_metrics
+from retseg.commands.start_weights import load_start
 from retseg.data.audit import Audit, AuditRecorder
 from retseg.errors import InputError
 from retseg.training import wandb_run
@@ -69,6 +70,8 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
     data = build_data(config)
     audit = _audited_or_refused(console, data) if config.audit.fail else None  # loggers write when they are made
     run = build_run(config, data)
+    if checkpoint is None and config.get("start") is not None:
+        load_start(run.module.net, Path(config.start))
     _describe(console, run, run_dir)
     audit = audit or _read_scans(console, data)
     console.print(f"split        {data.split.rule}: {audit.stamp}")

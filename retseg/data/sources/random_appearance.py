@@ -20,9 +20,10 @@ from retseg.data.sources.random_noise import WIDTHS_PX, NoiseBank
 SAMPLES = 16
 """Entries of the brightness table a layer."""
 
-BLOOM_UM = (7.0, 2.5)
-"""How far above the ILM, and above the ISE, light begins at the most: log compression lifts the foot of a bright edge.
-On Duke scans the half level lies 2.2 um above the ILM as labelled, and 1 um above the ISE."""
+BLOOM_UM = {0: 9.0, 5: 2.5, 6: 4.0, 7: -2.5}
+"""How far above a surface, at the most, its edge is seen (below, if negative), by surface: log compression lifts the
+foot of a bright edge. On Duke scans, against silver labels, the half level lies some 4 um above the ILM, 1 um above the
+ISE, 2 um above OS-RPE and 1 um below it."""
 
 CHOROID_REACH_UM = 426.0
 """Depth below the retina at which the depth coordinate reaches 9."""
@@ -58,8 +59,8 @@ def tissue(grid: Grid, rows: Array) -> Tissue:
 def render(rng: np.random.Generator, grid: Grid, retina: RandomRetina, noise: NoiseBank, spread: float = 1.0) -> Array:
     """The B-scan (H, W) uint8."""
     rows = retina.surfaces_um / grid.axial_um
-    rows[0] -= rng.uniform(0, BLOOM_UM[0]) / grid.axial_um
-    rows[5] -= rng.uniform(0, BLOOM_UM[1]) / grid.axial_um
+    for surface, most_um in BLOOM_UM.items():
+        rows[surface] -= rng.uniform(min(most_um, 0), max(most_um, 0)) / grid.axial_um
     seen = tissue(grid, rows)
     table = _table(rng, spread)
     image = table[(seen.coordinate * SAMPLES).astype(np.intp)]
