@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from retseg import losses
 from retseg.data.sources.phantom import PhantomSource
 from retseg.data.splits import SubjectHoldout
 from retseg.errors import InputError
@@ -88,6 +89,8 @@ def test_training_augments_the_batch_and_validation_does_not():
 
 def test_protocols_tell_joint_from_plain():
     assert isinstance(Squares(), JointLoss)
+    assert isinstance(losses.JointLoss(losses.CrossEntropyDice()), JointLoss)
+    assert not isinstance(losses.CrossEntropyDice(), JointLoss)
     assert not isinstance(Layers(), JointLoss)
     assert isinstance(with_fluid(), JointNet)
     assert not isinstance(SegNet(width=2), JointNet)
