@@ -75,6 +75,7 @@ def card_of_run(run: ScoredRun) -> NetworkCard:
         retseg_version=__version__,
         reference=_reference(run),
         gives_fluid=gives_fluid(run.net),
+        is_of_any_scale=seen is not None and seen.varies,
     )
 
 

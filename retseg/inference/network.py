@@ -28,6 +28,7 @@ class NetworkCard:
     data_name, label_origin, stamp: what it learned from, and what no reader of its scores may overlook.
     reference: what predictions are held against (`retseg calibrate`), empty before that; plain JSON.
     gives_fluid: whether it seeks fluid beside the layers.
+    is_of_any_scale: whether its training scans were of many pixel sizes; training_um is then the middle one.
     """
 
     name: str
@@ -43,6 +44,7 @@ class NetworkCard:
     class_names: tuple[str, ...] = CLASS_NAMES
     reference: Mapping[str, Any] = field(default_factory=dict)
     gives_fluid: bool = False
+    is_of_any_scale: bool = False
 
     def to_json(self) -> str:
         """One line of JSON."""

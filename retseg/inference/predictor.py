@@ -16,7 +16,7 @@ from retseg.evaluation.inference import Place, network_input
 from retseg.geometry.decoding import likeliest_surfaces, rows_on_grid
 from retseg.inference.answer import Answer, column_confidence, combined, row_spread
 from retseg.inference.network import ScanNetwork
-from retseg.inference.tiles import Field, blend_weights, column_starts, field_of_view, moved_to, tiles
+from retseg.inference.tiles import Field, blend_weights, column_starts, field_of_view, moved_to, tiles, zoomed
 
 Features = Callable[[Array, Array], Array]
 """(F,) from what a network saw (h, w) in 0..1 and the probabilities (C, h, w) that it gave."""
@@ -89,6 +89,8 @@ class ScanPredictor:
 
     def _of_member(self, member: Member, image: Array, spacing: Spacing) -> Answer:
         field = field_of_view(member.network.card, (image.shape[0], image.shape[1]), spacing)
+        if field.is_guess:
+            field = zoomed(field, self._seen(member, image, tiles(image, field), field).rows[0].numpy())
         shift = round(member.view.shift * field.rows)
         places = tuple(_shifted(place, shift, image.shape[0]) for place in tiles(image, field))
         seen = self._seen(member, image, places, field)

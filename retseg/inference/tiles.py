@@ -23,20 +23,32 @@ SEAM = 0.1
 _CROP = RetinaCrop()
 
 
+RETINA_SHARE = 0.38
+"""Share of a window's rows that the retina takes in training of any scale: 350 um of 0.93 mm."""
+
+FEWEST_ROWS = 64
+"""Of a window whose scale is guessed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Rows and columns of a window in a scan's own pixels, the size (h, w) in which it is seen, and a notice or ""."""
+    """Rows and columns of a window in a scan's own pixels, the size (h, w) in which it is seen, and a notice or "".
+
+    is_guess: nobody knows the scale, and a first look at the whole scan is to set it (`zoomed`).
+    """
 
     rows: int
     columns: int
     size: tuple[int, int]
     notice: str = ""
+    is_guess: bool = False
 
 
 def field_of_view(card: NetworkCard, shape: tuple[int, int], spacing: Spacing) -> Field:
     """The windows of a scan (H, W): the extent of the training windows in um where both scales are known, else in px.
 
-    A scan that is smaller is one window as it is.
+    A scan that is smaller is one window as it is. A scan of unknown scale is one window for a network that was trained
+    at many scales, as high as its own first look suggests (`zoomed`): never a word on microns, only where to look.
     """
     trained = card.window or card.training_shape
     if trained is None:
@@ -48,6 +60,9 @@ def field_of_view(card: NetworkCard, shape: tuple[int, int], spacing: Spacing) -
         )
         rows, columns = (min(max(round(size), 1), most) for size, most in zip(wanted, shape, strict=True))
         return Field(rows, columns, card.size or trained)
+    if card.is_of_any_scale:
+        words = "pixel size is not known: the window is as high as the retina that the network sees suggests"
+        return Field(*shape, card.size or trained, words, is_guess=True)
     whose = "this scan's" if card.training_um is not None else "the training scans'"
     rows, columns = min(trained[0], shape[0]), min(trained[1], shape[1])
     return Field(
@@ -56,6 +71,18 @@ def field_of_view(card: NetworkCard, shape: tuple[int, int], spacing: Spacing) -
         card.size or (rows, columns),
         f"{whose} pixel size is not known: windows are {trained[0]} x {trained[1]} px, as in training",
     )
+
+
+def zoomed(field: Field, rows: Array) -> Field:
+    """The field of a scan of unknown scale after a first look: of which the retina takes its usual share.
+
+    rows (S, w): surfaces in the whole scan on the network's grid; nan where none. Never higher than the scan.
+    """
+    height = rows[-1] - rows[0]
+    known = height[np.isfinite(height)]
+    share = float(np.median(known)) / field.size[0] if known.size else RETINA_SHARE
+    wanted = round(field.rows * share / RETINA_SHARE)
+    return replace(field, rows=min(max(wanted, min(FEWEST_ROWS, field.rows)), field.rows), is_guess=False)
 
 
 def column_starts(num_columns: int, width: int) -> tuple[int, ...]:

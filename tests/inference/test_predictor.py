@@ -29,6 +29,15 @@ def test_pixels_of_another_size_are_seen_at_the_training_scale():
     np.testing.assert_allclose(found.rows, rows, atol=0.75)
 
 
+def test_a_network_of_any_scale_finds_the_scale_of_a_scan_by_itself():
+    rows = surfaces(96, first_row=70, thickness=5)
+    image = draw(rows, 190)
+    found = predictor(is_of_any_scale=True).answer(image, Spacing())
+    np.testing.assert_allclose(found.rows, rows, atol=1.0)
+    whole = predictor(training_shape=(190, 96)).answer(image, Spacing())
+    assert np.abs(found.rows - rows).max() < np.abs(whole.rows - rows).max()
+
+
 def test_a_network_without_a_size_takes_any():
     rows = surfaces(70, first_row=10)
     found = predictor(size=None, training_shape=None).answer(draw(rows, 45), Spacing())

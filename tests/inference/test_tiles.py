@@ -3,7 +3,7 @@ import pytest
 
 from retseg.bscan import Spacing
 from retseg.evaluation.inference import Place
-from retseg.inference.tiles import blend_weights, column_starts, field_of_view, moved_to, tiles
+from retseg.inference.tiles import blend_weights, column_starts, field_of_view, moved_to, tiles, zoomed
 from tests.inference.drawn import card, draw, surfaces
 
 UM = Spacing(4.0, 12.0, "user")
@@ -78,3 +78,21 @@ def test_a_window_moves_as_far_as_its_scan_goes():
     assert moved_to(place, 50, 100) == Place(30, 3, 40, 50)
     assert moved_to(place, 5, 100).top == 0
     assert moved_to(place, 99, 100).top == 60
+
+
+def test_a_scan_of_unknown_scale_is_zoomed_to_where_its_retina_takes_its_usual_share():
+    whole = field_of_view(card(size=(256, 128), is_of_any_scale=True), (496, 768), Spacing())
+    assert (whole.rows, whole.columns, whole.is_guess) == (496, 768, True)
+    assert "pixel size is not known" in whole.notice
+    rows = np.full((8, 128), np.nan)
+    rows[:, 20:] = np.linspace(100, 100 + 0.19 * 256, 8)[:, None]
+    found = zoomed(whole, rows)
+    assert (found.rows, found.columns, found.is_guess) == (248, 768, False)
+    assert zoomed(whole, rows * 5).rows == 496
+    assert zoomed(whole, rows / 50).rows == 64
+    assert zoomed(whole, np.full((8, 128), np.nan)).rows == 496
+
+
+def test_a_known_scale_is_kept_by_a_network_of_any_scale():
+    found = field_of_view(card(is_of_any_scale=True), (400, 400), Spacing(2.0, 6.0, "user"))
+    assert (found.rows, found.columns, found.is_guess) == (80, 96, False)
