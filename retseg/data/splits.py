@@ -189,6 +189,38 @@ class LeaveOneSubjectOut:
         return _split_by_subject("leave_one_subject_out", keys, held_out, {"subjects": sorted(held_out)})
 
 
+@dataclass(frozen=True)
+class FewShot:
+    """num_scans B-scans train, of as many other subjects as there are; whole subjects validate; the rest is not used.
+
+    B-scans are drawn by seed, subjects in turn; of more than one grader, all of a B-scan's keys train.
+    """
+
+    num_scans: int = 5
+    subjects: Sequence[int | str] = (3, 4, 9)
+    seed: int = 0
+
+    def __call__(self, keys: Sequence[ScanKey]) -> Split:
+        """Split the keys; those that are not used are on no side."""
+        held_out = subject_names(self.subjects)
+        refuse_unknown_subjects("few_shot", keys, held_out)
+        rng = np.random.default_rng(self.seed)
+        of_subjects: dict[str, list[str]] = {}
+        for name, subject in sorted({(key.scan_name, key.subject) for key in keys if key.subject not in held_out}):
+            of_subjects.setdefault(subject, []).append(name)
+        subjects = [str(subject) for subject in rng.permutation(sorted(of_subjects))]
+        orders = {subject: [str(name) for name in rng.permutation(of_subjects[subject])] for subject in subjects}
+        longest = max((len(order) for order in orders.values()), default=0)
+        in_turn = [orders[s][turn] for turn in range(longest) for s in subjects if turn < len(orders[s])]
+        if not 1 <= self.num_scans <= len(in_turn):
+            raise InputError(f"split.num_scans: {self.num_scans}, expected 1 to {len(in_turn)}, the B-scans left")
+        chosen = set(in_turn[: self.num_scans])
+        train = tuple(key for key in sorted(keys) if key.scan_name in chosen)
+        val = tuple(key for key in sorted(keys) if key.subject in held_out)
+        settings = {"num_scans": self.num_scans, "subjects": sorted(held_out), "seed": self.seed}
+        return checked(Split("few_shot", train, val, settings))
+
+
 def subject_names(subjects: Sequence[int | str]) -> set[str]:
     """Names ("s03") of subjects given by name or by number (3)."""
     return {f"s{subject:02d}" if isinstance(subject, int) else subject for subject in subjects}

@@ -4,7 +4,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from retseg.bscan import ScanKey
-from retseg.data.splits import LeaveOneSubjectOut, PaperSplit, Protocol, SubjectHoldout, SubjectKFold
+from retseg.data.splits import FewShot, LeaveOneSubjectOut, PaperSplit, Protocol, SubjectHoldout, SubjectKFold
 from retseg.errors import InputError
 
 BSCANS = (10, 15, 20, 25, 28, 30, 32, 35, 40, 45, 50)
@@ -93,3 +93,24 @@ def test_refuses_what_makes_no_split(splitter, message):
 def test_a_protocol_refuses_columns_that_are_no_range(columns):
     with pytest.raises(InputError, match=r"split\.protocol\.columns"):
         Protocol("nobody", columns)
+
+
+def test_few_shot_draws_scans_of_as_many_subjects_as_there_are():
+    keys = [ScanKey(grader, f"s{s:02d}", b) for grader in (1, 2) for s in range(1, 7) for b in range(4)]
+    split = FewShot(num_scans=5, subjects=[2, 5], seed=3)(keys)
+    assert {key.subject for key in split.val} == {"s02", "s05"}
+    assert len(split.val) == 16
+    names = {key.scan_name for key in split.train}
+    assert (len(names), len(split.train)) == (5, 10)
+    assert {key.subject for key in split.train} == {"s01", "s03", "s04", "s06"}
+    assert FewShot(num_scans=5, subjects=[2, 5], seed=3)(list(reversed(keys))).train == split.train
+    assert FewShot(num_scans=5, subjects=[2, 5], seed=4)(keys).train != split.train
+    more = FewShot(num_scans=7, subjects=[2, 5], seed=3)(keys)
+    assert set(split.train) < set(more.train)
+
+
+@pytest.mark.parametrize("num_scans", [0, 17])
+def test_few_shot_refuses_more_scans_than_there_are(num_scans):
+    keys = [ScanKey(1, f"s{s:02d}", b) for s in range(1, 7) for b in range(4)]
+    with pytest.raises(InputError, match=r"split\.num_scans: .*expected 1 to 16"):
+        FewShot(num_scans=num_scans, subjects=[2, 5])(keys)
