@@ -65,6 +65,7 @@ def _training(card: NetworkCard, metrics: Mapping[str, Any]) -> str:
     window = "whole scans" if card.window is None else "windows of {} rows x {} columns".format(*card.window)
     size = "at their own size" if card.size is None else "resized to {} x {} px".format(*card.size)
     scale = "unknown" if card.training_um is None else "{:.4g} um axial x {:.4g} um lateral".format(*card.training_um)
+    scale += " in the middle of many sizes" if card.is_of_any_scale else ""
     split = metrics["split"]
     return (
         f"## Training\n\n- data: {card.data_name}, labels {LABELS.get(card.label_origin, card.label_origin)}\n"
@@ -91,6 +92,8 @@ def _use(card: NetworkCard) -> str:
     scale = (
         "The pixel size of the training scans is not known: scans of another scale are seen at the wrong one."
         if card.training_um is None
+        else "It was trained at many scales, and is best near the middle of them."
+        if card.is_of_any_scale
         else "A network knows one scale: show it windows of the extent in um that it was trained on."
     )
     return (
