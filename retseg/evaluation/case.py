@@ -46,3 +46,4 @@ class Case:
         """All labels are of one grid (a slip of ours otherwise: readers check files before they build a case)."""
         assert self.prediction.shape == self.truth.shape, (self.name, self.prediction.shape, self.truth.shape)
         assert self.second is None or self.second.shape == self.truth.shape, self.name
+        assert self.fluid is None or self.fluid.truth.shape == self.fluid.found.shape == self.truth.shape, self.name

@@ -47,6 +47,14 @@ def test_fluid_is_scored_beside_the_layers(own_fluid_run, retseg):
     assert np.array_equal(saved[1] == 1, drawn)
 
 
+def test_weights_that_no_score_has_chosen_are_not_called_optimistic(own_fluid_run, trained_run, retseg):
+    checkpoint = metrics(own_fluid_run)["checkpoint"]
+    assert (checkpoint["epoch"], checkpoint["chosen_by"]) == (2, "last epoch: no score has chosen it")
+    assert metrics(trained_run)["checkpoint"]["chosen_by"].startswith("lowest val/loss: scores on the same validation")
+    screen = retseg("evaluate", own_fluid_run, "--no-figures")[1]
+    assert "chosen on these validation scans" not in " ".join(screen.split())
+
+
 def test_scored_again_needs_no_data_and_gives_the_same(own_fluid_run, tmp_path):
     data = tmp_path / "data"
     convert(PhantomSource(**PHANTOM, num_graders=2), data)
