@@ -65,12 +65,12 @@ def render(rng: np.random.Generator, grid: Grid, retina: RandomRetina, noise: No
     table = _table(rng, spread)
     image = table[(seen.coordinate * SAMPLES).astype(np.intp)]
     image *= _along(rng, grid, spread)[seen.kind, np.arange(grid.width)]
-    image *= _texture(rng, seen, noise)
+    image *= _texture(rng, seen, noise, spread)
     _paint_fluid(rng, image, seen, retina, table)
     _paint_blobs(rng, image, seen, retina)
     _paint_membranes(rng, image, seen)
     image *= _light(rng, grid, spread)
-    return _with_faults(rng, _with_noise(rng, image, noise, spread), grid)
+    return _with_faults(rng, _with_noise(rng, image, seen, noise, spread), grid)
 
 
 def _table(rng: np.random.Generator, spread: float) -> Array:
@@ -109,10 +109,13 @@ def _along(rng: np.random.Generator, grid: Grid, spread: float) -> Array:
     return np.clip(slow, 0.4, 1.7).astype(np.float32)
 
 
-def _texture(rng: np.random.Generator, seen: Tissue, noise: NoiseBank) -> Array:
-    """Factors (H, W): mottled tissue, and vessels in the choroid."""
-    factors = 1 + rng.uniform(0, 0.1) * noise.mottle(rng, 0)
-    factors[seen.kind == 0] = 1
+def _texture(rng: np.random.Generator, seen: Tissue, noise: NoiseBank, spread: float) -> Array:
+    """Factors (H, W): tissue mottled and streaked, each layer by its own measure, and vessels in the choroid."""
+    mottled = (rng.uniform(0, 0.1) * np.exp(0.5 * spread * rng.standard_normal(9))).astype(np.float32)
+    streaked = (rng.uniform(0, 0.1) * spread * np.exp(0.5 * rng.standard_normal(9))).astype(np.float32)
+    mottled[0] = streaked[0] = 0
+    factors = 1 + mottled[seen.kind] * noise.mottle(rng, 0) + streaked[seen.kind] * noise.mottle(rng, 3)
+    factors *= 1 + rng.uniform(0, 0.1) * spread * (seen.kind > 0) * noise.mottle(rng, 2)
     vessels = np.tanh(rng.uniform(1, 3) * noise.mottle(rng, 1))
     return np.asarray(np.where(seen.kind == 8, factors * (1 + rng.uniform(0.05, 0.35) * vessels), factors))
 
@@ -211,7 +214,7 @@ def _light(rng: np.random.Generator, grid: Grid, spread: float) -> Array:
     return np.outer(down, across).astype(np.float32)
 
 
-def _with_noise(rng: np.random.Generator, image: Array, noise: NoiseBank, spread: float) -> Array:
+def _with_noise(rng: np.random.Generator, image: Array, seen: Tissue, noise: NoiseBank, spread: float) -> Array:
     """Blur, speckle, the noise floor, gain, gamma and saturation: (H, W) float32, 0..255."""
     if (axial := rng.uniform(0.3, 1.5)) > 0.4:
         image = gaussian_filter1d(image, axial, axis=0, mode="nearest", truncate=2.5)
@@ -222,7 +225,9 @@ def _with_noise(rng: np.random.Generator, image: Array, noise: NoiseBank, spread
     speckle_sd = rng.uniform(0.06, 0.13 + 0.17 * spread)
     floor_sd = rng.uniform(3, 8 + 8 * spread)
     darkness = np.clip(1 - (image - image.min()) / 60, 0, 1)
-    image = image * np.clip(1 + speckle_sd * noise.grain(rng, kind), 0.05, None)
+    of_kinds = (speckle_sd * np.exp(0.3 * spread * rng.standard_normal(9))).astype(np.float32)
+    speckle = of_kinds[seen.kind] * _skewed(noise.grain(rng, kind), rng.uniform(-0.2, 0.5) * spread)
+    image = image * np.clip(1 + speckle, 0.05, None)
     image += floor_sd * (0.25 + 0.75 * darkness) * noise.grain(rng, floor_kind)
     if rng.random() < 0.6:
         holes = noise.grain(rng, 1) < rng.uniform(-2.5, -0.7) - 3 * (1 - darkness)
@@ -233,6 +238,11 @@ def _with_noise(rng: np.random.Generator, image: Array, noise: NoiseBank, spread
     shoulder = rng.uniform(170, 230)
     above = np.clip(image - shoulder, 0, None)
     return np.asarray(np.minimum(image, shoulder) + 70 * np.tanh(above / 70))
+
+
+def _skewed(noise: Array, skew: float) -> Array:
+    """Noise (H, W) of mean 0 whose bright (skew > 0) or dark tail is the longer one, sd about 1."""
+    return np.asarray((noise + skew * (noise**2 - 1)) / np.sqrt(1 + 2 * skew**2))
 
 
 def _with_faults(rng: np.random.Generator, image: Array, grid: Grid) -> Array:

@@ -9,8 +9,8 @@ FIELD = 1024
 WIDTHS_PX = ((0.0, 0.0), (0.6, 0.4), (1.0, 0.5), (1.5, 0.6), (1.3, 1.0), (2.2, 1.4))
 """Sd (axial, lateral) of the Gaussians that the fields are smoothed with: from white noise to a coarse grain. Duke
 scans at 256 x 256 lie near the fourth."""
-MOTTLE_PX = ((4.0, 8.0), (8.0, 10.0), (10.0, 30.0))
-"""Likewise of slow fields: mottled tissue and the choroid's vessels."""
+MOTTLE_PX = ((4.0, 8.0), (8.0, 10.0), (10.0, 30.0), (1.0, 6.0))
+"""Likewise of slow fields: mottled tissue, the choroid's vessels, clouds, streaks along layers."""
 
 
 class NoiseBank:
