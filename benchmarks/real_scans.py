@@ -9,7 +9,7 @@ tell it the size of their pixels.
 
 Dice is hard, pooled over the pixels of annotated columns: the mean of the 7 layers, and of all 8 classes. Surface
 errors are absolute, in px of the scan (3.87 um), the mean of 8 surfaces pooled over columns that both sides know.
-Brackets: 95 % of 2000 bootstrap draws of subjects. Silver labels are another network's.
+Brackets: 95 % of 2000 bootstrap draws of subjects, of two or more. Silver labels are another network's.
 
 Masks hold class ids as PNG, named `*s01_b10*.png`: of the scan's size (columns that nobody annotated are 0 from top to
 bottom; columns with a gap under fluid are left out, too), or of 256 x 256: the paper's 216 x 500 window (its place:
@@ -55,13 +55,13 @@ class Score:
     counts: Array
 
 
-def trained_on(path: Path) -> frozenset[str]:
-    """Duke subjects that a network's run trained on; none for runs on made-up scans. Weights must lie in RUN/export."""
+def trained_on(path: Path, network: ScanNetwork) -> frozenset[str]:
+    """Duke subjects that a network trained on; none if on made-up scans. Other weights must lie in RUN/export."""
+    if "phantom" in network.card.data_name:
+        return frozenset()
     run = path if path.is_dir() else path.parent.parent
     if not (run / "split.json").is_file():
         raise SystemExit(f"{path}: no run folder beside it, so nobody knows what it was trained on")
-    if "phantom" in json.loads((run / "metrics.json").read_text())["data"]["name"]:
-        return frozenset()
     members = json.loads((run / "split.json").read_text())["train"]
     return frozenset(re.sub(r"_.*", "", str(member)) for member in members)
 
@@ -69,7 +69,7 @@ def trained_on(path: Path) -> frozenset[str]:
 def rows_by_scan(paths: Sequence[Path], source: DukeSource, views: int, is_hidden: bool) -> dict[ScanKey, Array]:
     """Predicted surface rows (S, W) of every scan of which some network has not seen the subject."""
     networks = [open_scan_network(path) for path in paths]
-    seen = [trained_on(path) for path in paths]
+    seen = [trained_on(path, network) for path, network in zip(paths, networks, strict=True)]
 
     def predicted(key: ScanKey) -> Array | None:
         fresh: list[ScanNetwork] = [net for net, known in zip(networks, seen, strict=True) if key.subject not in known]
@@ -152,8 +152,9 @@ def tell(title: str, scores: Sequence[Score]) -> None:
     error_px = ((every @ sums) / (every @ counts)).mean(axis=1)
     line = f"{title:34}"
     for values in (classes[:, 1:].mean(axis=1), classes.mean(axis=1), error_px):
+        line += f"{values[0]:7.3f}"
         low, high = interval(values[1:])
-        line += f"{values[0]:7.3f} [{low:.3f}, {high:.3f}]"
+        line += f" [{low:.3f}, {high:.3f}]" if len(names) > 1 else " " * 15
     print(line + "  " + " ".join(f"{value:.3f}" for value in classes[0]))
 
 

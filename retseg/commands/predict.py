@@ -56,6 +56,8 @@ def predict(
     DICOM, and with the extra `vendor` Heidelberg .vol .xml .e2e, Topcon .fda.
     Everything comes back on the scans' own pixels. A pixel size that nobody
     gave stays unknown: then there are pixels, and no microns.
+    Without --run and --weights, the network that comes with retseg predicts:
+    it was trained on made-up scans alone (weights/MODEL_CARD.md).
 
     Per scan: mask, surfaces, thickness, overlay; fluid (of networks that seek
     it); probabilities (on request).
@@ -68,6 +70,8 @@ def predict(
 
     In use:
 
+      retseg predict scan.png -o out
+
       retseg predict scans --run runs/phantom/2026-01-31_10-00-00 -o out
 
       retseg predict volume.dcm --weights model.onnx -o out --eye OD
@@ -77,11 +81,12 @@ def predict(
       retseg predict scans --run RUN_A --run RUN_B --views 4 -o out --resume
     """
     from retseg.commands.prediction import Call, predict_all
+    from retseg.inference.shipped import shipped_weights
 
     call = Call(
         paths=tuple(paths),
         output=output,
-        networks=(*(run or ()), *(weights or ())),
+        networks=(*(run or ()), *(weights or ())) or (shipped_weights(),),
         save=None if save is None else tuple(save),
         spacing=spacing,
         bscan_distance=bscan_distance,

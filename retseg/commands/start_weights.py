@@ -7,14 +7,17 @@ from torch import Tensor, nn
 
 from retseg.build import load_net
 from retseg.errors import InputError
+from retseg.inference.shipped import NAMES, shipped_weights
 from retseg.inference.weights_file import read_weights
 
 
 def load_start(net: nn.Module, path: Path) -> None:
     """Give a network, in place, the weights of a run folder (its best) or of an exported .safetensors file.
 
-    InputError where path is neither, or its network is another than this one.
+    The word zero_shot stands for the weights that come with retseg. InputError where path is none of these, or its
+    network is another than this one.
     """
+    path = shipped_weights(str(path)) if str(path) in NAMES else path
     if path.is_dir():
         weights: Mapping[str, Tensor] = load_net(path).state_dict()
     elif path.suffix == ".safetensors" and path.is_file():

@@ -211,7 +211,6 @@ def test_views_and_several_runs_are_one_answer(retseg: Retseg, trained_run: Path
 @pytest.mark.parametrize(
     ("args", "line"),
     [
-        ((), "no network: name a run folder with --run"),
         (("--run", "nowhere"), "nowhere"),
         (("--run", "RUN", "--save", "masks"), "--save masks: no such output; take some of mask, surfaces"),
         (("--run", "RUN", "--spacing", "3.87;11"), "--spacing 3.87;11: expected AXIAL,LATERAL in um"),
