@@ -1,6 +1,7 @@
 """Scores networks on real Duke scans: against silver labels, and against true manual masks where they are at hand.
 
-    python -m benchmarks.real_scans NETWORK [...] --duke DIR [--masks DIR --index CSV] [--views 4] [--hide-scale]
+    python -m benchmarks.real_scans NETWORK [...] --duke DIR [--masks DIR --index CSV] [--views 4]
+        [--smoothness 1] [--hide-scale]
 
 NETWORK: a run folder or exported weights; several are one ensemble. A network that was trained on Duke scans never
 scores a subject that it was trained on: each scan is predicted by those networks that have not seen its subject, and a
@@ -66,7 +67,9 @@ def trained_on(path: Path, network: ScanNetwork) -> frozenset[str]:
     return frozenset(re.sub(r"_.*", "", str(member)) for member in members)
 
 
-def rows_by_scan(paths: Sequence[Path], source: DukeSource, views: int, is_hidden: bool) -> dict[ScanKey, Array]:
+def rows_by_scan(
+    paths: Sequence[Path], source: DukeSource, views: int, smoothness: float, is_hidden: bool
+) -> dict[ScanKey, Array]:
     """Predicted surface rows (S, W) of every scan of which some network has not seen the subject."""
     networks = [open_scan_network(path) for path in paths]
     seen = [trained_on(path, network) for path, network in zip(paths, networks, strict=True)]
@@ -77,7 +80,7 @@ def rows_by_scan(paths: Sequence[Path], source: DukeSource, views: int, is_hidde
             return None
         scan = source.read(key)
         image = np.clip(np.rint(scan.image), 0, 255).astype(np.uint8)
-        predictor = ScanPredictor(members_of(fresh, views, 0))
+        predictor = ScanPredictor(members_of(fresh, views, 0), smoothness)
         return predictor.answer(image, Spacing() if is_hidden else scan.spacing).rows
 
     keys = [key for key in source.keys if key.grader == 1]
@@ -165,10 +168,11 @@ def main() -> None:
     parser.add_argument("--masks", type=Path)
     parser.add_argument("--index", type=Path)
     parser.add_argument("--views", type=int, default=1)
+    parser.add_argument("--smoothness", type=float, default=0.0)
     parser.add_argument("--hide-scale", action="store_true")
     options = parser.parse_args()
     source = DukeSource(options.duke, graders=[1])
-    found = rows_by_scan(options.networks, source, options.views, options.hide_scale)
+    found = rows_by_scan(options.networks, source, options.views, options.smoothness, options.hide_scale)
     print(f"{'':34}{'7 layers':>22}{'8 classes':>23}{'surfaces, px':>23}  {' '.join(name[:5] for name in CLASS_NAMES)}")
     silver = against_silver(source, found)
     tell(f"silver, {len(silver)} scans", list(silver.values()))
