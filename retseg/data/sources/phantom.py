@@ -191,5 +191,8 @@ def paint_fluid(grid: Grid, upper_rows: Array, lower_rows: Array) -> Array:
     depth = np.arange(grid.height)[:, None]
     fluid = np.zeros((grid.height, grid.width), bool)
     for upper, lower in zip(np.rint(upper_rows), np.rint(lower_rows), strict=True):
-        fluid |= (depth >= upper) & (depth < lower)
+        columns = np.flatnonzero(lower > upper)
+        if columns.size:
+            across = slice(columns[0], columns[-1] + 1)
+            fluid[:, across] |= (depth >= upper[across]) & (depth < lower[across])
     return fluid

@@ -5,6 +5,7 @@ vitreous, k to k + 1 layer k, 8 to 9 the choroid, so that one table of brightnes
 scales how far things are drawn: 0 is the look of Duke scans, 1 the default.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,17 +32,16 @@ CHOROID_REACH_UM = 426.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tissue:
-    """What is where: the depth coordinate (H, W) float32, rows of the surfaces (8, W), and the row of each pixel."""
+    """What is where: the depth coordinate (H, W) float32, rows of the surfaces (8, W), and each pixel's (H, 1).
+
+    kind: (H, W) intp, 0 vitreous, 1..7 layers, 8 choroid; an index type, since it is used as one again and again.
+    """
 
     grid: Grid
     coordinate: Array
     rows: Array
     depth: Array
-
-    @property
-    def kind(self) -> Array:
-        """(H, W) uint8: 0 vitreous, 1..7 layers, 8 choroid."""
-        return self.coordinate.astype(np.uint8)
+    kind: Array
 
 
 def tissue(grid: Grid, rows: Array) -> Tissue:
@@ -51,9 +51,13 @@ def tissue(grid: Grid, rows: Array) -> Tissue:
     edges = edges.astype(np.float32)
     steps = 1 / np.maximum(np.diff(edges, axis=0), 1e-3)
     coordinate = np.zeros((grid.height, grid.width), np.float32)
+    step = np.empty_like(coordinate)
     for k in range(9):
-        coordinate += np.clip((depth - edges[k]) * steps[k], 0, 1)
-    return Tissue(grid, np.minimum(coordinate, 8.999), rows.astype(np.float32), depth)
+        np.subtract(depth, edges[k], out=step)
+        step *= steps[k]
+        coordinate += np.clip(step, 0, 1, out=step)
+    np.minimum(coordinate, 8.999, out=coordinate)
+    return Tissue(grid, coordinate, rows.astype(np.float32), depth, coordinate.astype(np.intp))
 
 
 def render(rng: np.random.Generator, grid: Grid, retina: RandomRetina, noise: NoiseBank, spread: float = 1.0) -> Array:
@@ -63,7 +67,7 @@ def render(rng: np.random.Generator, grid: Grid, retina: RandomRetina, noise: No
         rows[surface] -= rng.uniform(min(most_um, 0), max(most_um, 0)) / grid.axial_um
     seen = tissue(grid, rows)
     table = _table(rng, spread)
-    image = table[(seen.coordinate * SAMPLES).astype(np.intp)]
+    image = table.take((seen.coordinate * SAMPLES).astype(np.intp))
     image *= _along(rng, grid, spread)[seen.kind, np.arange(grid.width)]
     image *= _texture(rng, seen, noise, spread)
     _paint_fluid(rng, image, seen, retina, table)
@@ -114,8 +118,10 @@ def _texture(rng: np.random.Generator, seen: Tissue, noise: NoiseBank, spread: f
     mottled = (rng.uniform(0, 0.1) * np.exp(0.5 * spread * rng.standard_normal(9))).astype(np.float32)
     streaked = (rng.uniform(0, 0.1) * spread * np.exp(0.5 * rng.standard_normal(9))).astype(np.float32)
     mottled[0] = streaked[0] = 0
-    factors = 1 + mottled[seen.kind] * noise.mottle(rng, 0) + streaked[seen.kind] * noise.mottle(rng, 3)
-    factors *= 1 + rng.uniform(0, 0.1) * spread * (seen.kind > 0) * noise.mottle(rng, 2)
+    factors = 1 + mottled.take(seen.kind) * noise.mottle(rng, 0) + streaked.take(seen.kind) * noise.mottle(rng, 3)
+    clouds = (rng.uniform(0, 0.1) * spread) * noise.mottle(rng, 2)
+    clouds[seen.kind == 0] = 0
+    factors *= 1 + clouds
     vessels = np.tanh(rng.uniform(1, 3) * noise.mottle(rng, 1))
     return np.asarray(np.where(seen.kind == 8, factors * (1 + rng.uniform(0.05, 0.35) * vessels), factors))
 
@@ -180,7 +186,10 @@ def _paint_blobs(rng: np.random.Generator, image: Array, seen: Tissue, retina: R
             np.float32
         )
     dark = np.minimum(image, rng.uniform(15, 30))
-    image -= (image - dark) * (1 - shade)
+    np.subtract(1, shade, out=shade)
+    np.subtract(image, dark, out=dark)
+    dark *= shade
+    image -= dark
 
 
 def _shadow_depth(rng: np.random.Generator, blob: Blob, is_vessel: bool) -> float:
@@ -226,14 +235,14 @@ def _with_noise(rng: np.random.Generator, image: Array, seen: Tissue, noise: Noi
     floor_sd = rng.uniform(3, 8 + 8 * spread)
     darkness = np.clip(1 - (image - image.min()) / 60, 0, 1)
     of_kinds = (speckle_sd * np.exp(0.3 * spread * rng.standard_normal(9))).astype(np.float32)
-    speckle = of_kinds[seen.kind] * _skewed(noise.grain(rng, kind), rng.uniform(-0.2, 0.5) * spread)
+    speckle = of_kinds.take(seen.kind) * _skewed(noise.grain(rng, kind), rng.uniform(-0.2, 0.5) * spread)
     image = image * np.clip(1 + speckle, 0.05, None)
     image += floor_sd * (0.25 + 0.75 * darkness) * noise.grain(rng, floor_kind)
     if rng.random() < 0.6:
         holes = noise.grain(rng, 1) < rng.uniform(-2.5, -0.7) - 3 * (1 - darkness)
         image[holes] = 0
-    gamma = np.exp(0.22 * spread * rng.standard_normal())
-    gain, offset = np.exp(0.2 * rng.standard_normal()), rng.uniform(-18, 22) * spread
+    gamma = math.exp(0.22 * spread * rng.standard_normal())
+    gain, offset = math.exp(0.2 * rng.standard_normal()), rng.uniform(-18, 22) * spread
     image = 255 * (np.clip(image, 0, 330) / 255) ** gamma * gain + offset
     shoulder = rng.uniform(170, 230)
     above = np.clip(image - shoulder, 0, None)
@@ -242,7 +251,7 @@ def _with_noise(rng: np.random.Generator, image: Array, seen: Tissue, noise: Noi
 
 def _skewed(noise: Array, skew: float) -> Array:
     """Noise (H, W) of mean 0 whose bright (skew > 0) or dark tail is the longer one, sd about 1."""
-    return np.asarray((noise + skew * (noise**2 - 1)) / np.sqrt(1 + 2 * skew**2))
+    return np.asarray((noise + skew * (noise**2 - 1)) / math.sqrt(1 + 2 * skew**2))
 
 
 def _with_faults(rng: np.random.Generator, image: Array, grid: Grid) -> Array:

@@ -1,5 +1,7 @@
 """Noise for many random scans at next to no cost: large fields, made once, of which every scan takes its own corner."""
 
+import math
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
@@ -25,7 +27,9 @@ class NoiseBank:
     def grain(self, rng: np.random.Generator, kind: int) -> Array:
         """Noise (H, W) float32 of unit sd, smoothed by WIDTHS_PX[kind]: the sum of two corners of a field."""
         share = rng.uniform(0.3, 0.7)
-        return np.asarray(np.sqrt(share) * self._corner(rng, kind) + np.sqrt(1 - share) * self._corner(rng, kind))
+        grain = math.sqrt(share) * self._corner(rng, kind)
+        grain += math.sqrt(1 - share) * self._corner(rng, kind)
+        return np.asarray(grain)
 
     def mottle(self, rng: np.random.Generator, kind: int) -> Array:
         """Slow noise (H, W) float32 of unit sd, smoothed by MOTTLE_PX[kind]."""

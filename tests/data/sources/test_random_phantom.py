@@ -7,6 +7,7 @@ import pytest
 
 from retseg.anatomy import NUM_SURFACES
 from retseg.bscan import ScanKey
+from retseg.data.sources import random_appearance
 from retseg.data.sources.phantom_anatomy import Grid
 from retseg.data.sources.random_anatomy import bump, curves, draw_retina
 from retseg.data.sources.random_appearance import render, tissue
@@ -91,8 +92,9 @@ def test_the_depth_coordinate_names_the_tissue_of_every_pixel():
     np.testing.assert_array_equal(kind, expected)
 
 
-def test_brightness_steps_at_the_surfaces_that_are_given():
-    """Without noise to speak of, the mean over columns of a bright layer's edges lies where its surface is."""
+def test_brightness_steps_at_the_surfaces_that_are_given(monkeypatch):
+    """But for the bloom, the mean over columns of a bright layer's edges lies where its surface is."""
+    monkeypatch.setattr(random_appearance, "BLOOM_UM", {})
     grid = Grid(256, 256, 4.0, 20.0)
     noise = NoiseBank(0, (256, 256))
     errors = []
