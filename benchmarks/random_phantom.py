@@ -1,8 +1,8 @@
 """What making training data costs beside a training step: the random phantom and its network, interleaved, one thread.
 
-Run `python -m benchmarks.random_phantom [--model unet_fast] [--rounds 15]`. A round makes the scans of a batch, then takes
-a step of `experiment=zero_shot` on them (augmentation, forward, loss, backward, Adam). In training each scan is made
-once and kept; the second ratio is of all scans made to all steps taken.
+Run `python -m benchmarks.random_phantom [--model unet_fast] [--rounds 15]`.
+A round makes the scans of a batch, then takes a step of `experiment=zero_shot` on them (augmentation, forward, loss,
+backward, Adam). In training each scan is made once and kept: the second ratio is of all scans made to all steps taken.
 """
 
 import argparse
