@@ -7,7 +7,17 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import decoding, engines, evaluation, gradcam, prediction, sources, training_step
+from benchmarks import (
+    augmentation,
+    decoding,
+    engines,
+    evaluation,
+    gradcam,
+    prediction,
+    random_phantom,
+    sources,
+    training_step,
+)
 
 
 def main() -> None:
@@ -41,6 +51,12 @@ def main() -> None:
     seconds = sources.measure()
     row("opening 10 converted subjects, s", "110 scans", seconds["seconds to open 10 converted subjects"], 0.2)
     row("making 110 phantom scans, s", "216 x 500", seconds["seconds to make 110 phantom scans"], 30)
+    console.print("augmentation and random phantoms ...")
+    costs = augmentation.measure()
+    share = costs[augmentation.EVERYTHING] / costs["training step"]
+    row("augmentation, everything on / training step", "SegNet, width 16, batch 8", share, augmentation.LIMIT)
+    share = random_phantom.measure()[random_phantom.KEPT]
+    row(random_phantom.KEPT, "unet_fast, batch 4", share, random_phantom.LIMIT)
     console.print("evaluation, width 32 ...")
     found = evaluation.measure()
     row(
