@@ -226,7 +226,7 @@ def test_multirun_gives_a_folder_a_job_and_one_table(train, tmp_path):
         assert float(row["val/dice_macro_layers"]) == pytest.approx(metrics["val"]["scores"]["dice_macro_layers"])
 
 
-def test_a_wheel_carries_the_configuration_where_the_package_looks_for_it(tmp_path):
+def test_a_wheel_carries_configuration_and_weights_where_the_package_looks_for_them(tmp_path):
     """Built with the build backend of this environment: nothing is downloaded."""
     root = Path(__file__).parents[1]
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(root)]
@@ -234,6 +234,7 @@ def test_a_wheel_carries_the_configuration_where_the_package_looks_for_it(tmp_pa
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
+    assert (tmp_path / "site" / "retseg" / "weights" / "zero_shot.safetensors").is_file()
     command = [sys.executable, "-m", "retseg.train", "--cfg", "job", "experiment=duke_segnet"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     elsewhere = tmp_path / "elsewhere"
