@@ -4,10 +4,10 @@
 
 Runs of one split are rows of one table (experiment=duke_fluid with split=he2019, ynet; the runs of
 split=leave_one_subject_out are one row, every subject scored by the run that held it out). "window": as `retseg
-evaluate` scores, the run's own window, one look. "whole scan": as `retseg predict` sees it, whole B-scans with fluid
-wherever it was drawn, in so many views; several runs of he2019 or ynet are also tried as an ensemble. Truth is grader
-1's. Threshold 0.5. Brackets: 95 % bootstrap of subjects. The last row of a table is the most that any network could get
-on the grid of the first run: the truth itself, brought there and back, of the scans that trained.
+evaluate` scores, the run's own window, one look. "whole scan": as `retseg predict` sees it, whole B-scans in so many
+views, scored in all columns that were annotated; several runs of he2019 or ynet are also tried as an ensemble. Truth is
+grader 1's. Threshold 0.5. Brackets: 95 % bootstrap of subjects. "grid alone" is the most that any network could get on
+the grid of the first run: the truth itself, brought there and back, of the scans that trained.
 """
 
 import argparse

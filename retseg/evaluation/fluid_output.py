@@ -18,7 +18,8 @@ _SIZES = ", ".join(f"{name} from {low:,.0f} um2" for name, (low, _) in SIZES_UM2
 
 DEFINITIONS = {
     "found": f"probability of fluid at least {THRESHOLD}, a threshold fitted on no scan, on the scan's own grid",
-    "scored": "pixels of the run's window (and the protocol's columns) where somebody looked; no others",
+    "scored": "pixels of the run's window (and the protocol's columns) where somebody looked: columns with annotated "
+    "layers or with fluid; no others",
     "dice": "2 TP / (2 TP + FP + FN)",
     "iou, recall, precision": "TP / (TP + FP + FN), TP / (TP + FN), TP / (TP + FP)",
     "pooled": "of the pixels of all scans together",

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from retseg.anatomy import IGNORE
@@ -45,5 +47,10 @@ def test_truth_of_a_bscan_in_the_columns_that_are_scored():
     scan = BScan(ScanKey(1, "s01", 0), np.zeros((1, 3), np.uint8), fluid=fluid)
     assert fluid_truth(scan).tolist() == [[1, 0, 1]]
     assert fluid_truth(scan, np.array([False, True, True])).tolist() == [[IGNORE, 0, 1]]
+    rows = np.array([[np.nan, np.nan, 1.0]] * 8, np.float32)  # layers in the last column alone
+    assert fluid_truth(replace(scan, surface_rows=rows)).tolist() == [[1, IGNORE, 1]]
+    mask = np.array([[IGNORE, 0, IGNORE]], np.int8)
+    assert fluid_truth(replace(scan, mask=mask)).tolist() == [[1, 0, 1]]
+    assert fluid_truth(replace(scan, mask=mask), np.array([False, True, True])).tolist() == [[IGNORE, 0, 1]]
     unknown = BScan(ScanKey(1, "s01", 0), np.zeros((1, 3), np.uint8))
     assert fluid_truth(unknown, np.ones(3, bool)).tolist() == [[IGNORE] * 3]

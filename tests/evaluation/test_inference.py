@@ -66,7 +66,8 @@ def test_fluid_comes_back_on_the_scans_own_pixels():
     assert np.flatnonzero(found.fluid.found.all(axis=1)).tolist() == [4, 5, 6]
     assert found.fluid.found.sum() == 30
     assert found.fluid.truth.sum() == 20
-    assert found.fluid.second.sum() == 14
+    assert (found.fluid.second == 1).sum() == 14
+    assert (found.fluid.second == IGNORE).all(axis=0).tolist() == [True, True, *[False] * 8], "no layers, no fluid"
     assert found.fluid.num_outside == 0
     assert (found.prediction.mask[4:7] == 1).all(), "layers beside fluid are those of the network"
 
