@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from retseg.anatomy import NUM_CLASSES, NUM_SURFACES
 from retseg.models.outputs import Outputs, gives_of, outputs_of
-from retseg.models.wrapped import aliases_through, inner_channels
+from retseg.models.wrapped import Wrapped
 
 SHARPNESS = 4.0
 """Heat maps are multiplied by it before the softmax: a column of 256 rows needs steep ones, and so has them sooner."""
@@ -17,7 +17,7 @@ UNPAINTED = 0.01
 """Share of the probability that surfaces spread over all classes: they outvote the logits by 6.7 nats at most."""
 
 
-class WithSurfaces(nn.Module):
+class WithSurfaces(Wrapped):
     """A network that gives logits (N, C, H, W), and in `outputs` eight surfaces (N, 8, W) that cannot cross.
 
     net: any network with `num_classes`, made with eight channels more than it would have (16): its last eight are heat
@@ -30,25 +30,13 @@ class WithSurfaces(nn.Module):
     """
 
     def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-        self.in_channels, channels = inner_channels(net, NUM_CLASSES, NUM_SURFACES, "WithSurfaces")
-        self.num_classes = channels - NUM_SURFACES
+        super().__init__(net, NUM_CLASSES, NUM_SURFACES)
         self.trust = nn.Parameter(torch.tensor(1.0))
 
     @property
     def gives(self) -> tuple[str, ...]:
         """See `retseg.models.outputs.GivesOutputs`."""
         return (*gives_of(self.net), "surface_rows")
-
-    @property
-    def layer_aliases(self) -> dict[str, str]:
-        """Those of the network inside."""
-        return aliases_through(self.net)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (N, C, H, W), those of `outputs`."""
-        return self.outputs(image).logits
 
     def outputs(self, image: Tensor) -> Outputs:
         """Logits (N, C, H, W) and surface rows (N, S, W)."""
