@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from retseg.data.augmentation.draws import check_shares
 from retseg.data.dataset import Batch
-from retseg.errors import InputError
 
 
 class FlipShiftGain:
@@ -15,9 +15,7 @@ class FlipShiftGain:
     """
 
     def __init__(self, flip: float = 0.5, shift_rows: float = 0.1, gain: float = 0.2) -> None:
-        for name, value in (("flip", flip), ("shift_rows", shift_rows), ("gain", gain)):
-            if not 0 <= value <= 1:
-                raise InputError(f"augmentation.{name}: {value}, expected a number from 0 to 1")
+        check_shares(flip=flip, shift_rows=shift_rows, gain=gain)
         self.flip, self.shift_rows, self.gain = flip, shift_rows, gain
 
     def __call__(self, batch: Batch) -> Batch:
