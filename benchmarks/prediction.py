@@ -34,7 +34,6 @@ from retseg.commands.prediction import Call, predict_all
 from retseg.data.sources.phantom import PhantomSource
 from retseg.evaluation.inference import network_input
 from retseg.evaluation.parallel import in_order
-from retseg.inference.outputs import KINDS
 
 TABLES, EVERYTHING = "masks, surfaces, tables / forward passes", "every output / forward passes"
 LIMITS = {TABLES: 1.3, EVERYTHING: 2.0}
@@ -81,7 +80,7 @@ def measure(width: int = 32, num_scans: int = 200, rounds: int = 3) -> dict[str,
         for number in range(rounds):
             alone = _seconds(forward)
             tables = _seconds(lambda: predict_all(replace(call, save=("mask", "surfaces", "thickness", "tables"))))
-            whole = _seconds(lambda: predict_all(replace(call, save=KINDS)))
+            whole = _seconds(lambda: predict_all(replace(call, save=("all",))))
             if number or rounds == 1:
                 ratios[TABLES].append(tables / alone)
                 ratios[EVERYTHING].append(whole / alone)
