@@ -226,6 +226,11 @@ def test_multirun_gives_a_folder_a_job_and_one_table(train, tmp_path):
         assert float(row["val/dice_macro_layers"]) == pytest.approx(metrics["val"]["scores"]["dice_macro_layers"])
 
 
+def test_a_run_folder_elsewhere_is_no_job_of_a_sweep(train, tmp_path):
+    train("", f"paths.run_dir={tmp_path / 'elsewhere'}", "trainer.max_epochs=1", "callbacks.gradcam=null")
+    assert (tmp_path / "elsewhere" / "metrics.json").exists()
+
+
 def test_a_wheel_carries_configuration_and_weights_where_the_package_looks_for_them(tmp_path):
     """Built with the build backend of this environment: nothing is downloaded."""
     root = Path(__file__).parents[1]

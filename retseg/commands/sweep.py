@@ -7,6 +7,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 SCORES = ("dice_macro_layers", "iou_macro_layers", "dice_micro_soft", "accuracy", "loss")
@@ -20,8 +21,10 @@ class SweepSummary(Callback):
         self._folder: Path | None = None
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Add a row for a job: its overrides, folder, split stamp and validation scores, or "failed"."""
+        """Add a row for a job: its overrides, folder, split stamp and validation scores, or "failed". A single run adds none."""
         assert job_return.hydra_cfg is not None
+        if job_return.hydra_cfg.hydra.mode is not RunMode.MULTIRUN:
+            return
         run_dir = Path(job_return.hydra_cfg.hydra.runtime.output_dir)
         self._folder = run_dir.parent
         overrides = dict(str(item).split("=", 1) for item in job_return.overrides or [])

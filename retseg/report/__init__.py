@@ -1,0 +1,1 @@
+"""One HTML file of finished runs, to send to a colleague."""

@@ -1,0 +1,1 @@
+"""A local page that shows one scan and lets its surfaces be corrected."""
