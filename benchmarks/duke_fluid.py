@@ -21,9 +21,10 @@ import torch.nn.functional as F
 from retseg.bscan import Array, BScan, ScanKey
 from retseg.commands.open_network import open_scan_network
 from retseg.commands.scored_run import ScoredRun, choose_scans, open_run
+from retseg.data.fluid_labels import fluid_labels
 from retseg.data.transforms import resize_mask
 from retseg.evaluation.fluid_protocols import published
-from retseg.evaluation.fluid_record import THRESHOLD, FluidCase, fluid_truth, measure_fluid
+from retseg.evaluation.fluid_record import THRESHOLD, FluidCase, measure_fluid
 from retseg.evaluation.fluid_scores import EMPTY_IS_1, FLUID, FluidScan, fluid_scores
 from retseg.evaluation.inference import Predictor, windowed
 from retseg.evaluation.parallel import in_order
@@ -66,7 +67,7 @@ def on_whole_scans(runs: Sequence[ScoredRun], views: int) -> tuple[tuple[ScanKey
         scan = scans.source.read(key)
         found = predictor.answer(np.clip(np.rint(scan.image), 0, 255).astype(np.uint8), scan.spacing).fluid
         assert found is not None
-        return _scan(key, FluidCase(found >= THRESHOLD, fluid_truth(scan)), scan)
+        return _scan(key, FluidCase(found >= THRESHOLD, fluid_labels(scan)), scan)
 
     return scans.keys, measured
 
@@ -94,7 +95,7 @@ def grid_limit(run: ScoredRun) -> str:
 
     def counts(key: ScanKey) -> Array:
         scan = windowed(scans.source.read(key), scans.frame.window)[0]
-        truth = fluid_truth(scan)
+        truth = fluid_labels(scan)
         seen = resize_mask(truth, *(scans.frame.size or scan.shape))
         back = F.interpolate(torch.from_numpy(seen)[None, None].float(), size=scan.shape, mode="bilinear")[0, 0]
         record = measure_fluid(FluidCase(back.numpy() >= THRESHOLD, truth), scan.spacing)

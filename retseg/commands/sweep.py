@@ -21,7 +21,10 @@ class SweepSummary(Callback):
         self._folder: Path | None = None
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Add a row for a job: its overrides, folder, split stamp and validation scores, or "failed". A single run adds none."""
+        """Add a row for a job: its overrides, folder, split stamp and validation scores, or "failed".
+
+        A run of its own, outside a sweep, adds none.
+        """
         assert job_return.hydra_cfg is not None
         if job_return.hydra_cfg.hydra.mode is not RunMode.MULTIRUN:
             return

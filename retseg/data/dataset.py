@@ -14,6 +14,7 @@ from typing_extensions import NotRequired  # in typing from Python 3.11 on
 
 from retseg.anatomy import IGNORE, NUM_CLASSES, NUM_SURFACES
 from retseg.bscan import BScan, ScanKey
+from retseg.data.fluid_labels import fluid_labels
 from retseg.data.source import ScanSource
 from retseg.data.transforms import Crop, normalise, resize
 from retseg.errors import InputError
@@ -159,11 +160,6 @@ def with_surfaces(scan: BScan) -> BScan:
         return scan
     assert scan.mask is not None
     return replace(scan, surface_rows=trace_surfaces(scan.mask))
-
-
-def fluid_labels(scan: BScan) -> Array:
-    """Fluid (H, W) int8: 1 where there is some, 0 where there is none, IGNORE where nobody looked."""
-    return np.full(scan.shape, IGNORE, np.int8) if scan.fluid is None else scan.fluid.astype(np.int8)
 
 
 def check_labels(scan: BScan) -> None:

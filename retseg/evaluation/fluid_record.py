@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from retseg.anatomy import IGNORE
-from retseg.bscan import Array, BScan, Spacing
+from retseg.bscan import Array, Spacing
 from retseg.metrics.fluid import HITS, MISSES, fluid_counts
 from retseg.metrics.fluid_lesions import Lesions, lesions
 
@@ -70,26 +70,3 @@ def measure_fluid(case: FluidCase | None, spacing: Spacing) -> FluidRecord | Non
 def _record(found: Array, truth: Array, pixel_um2: float, num_outside: int, ceiling: FluidRecord | None) -> FluidRecord:
     drawn_side, found_side = lesions(found, truth)
     return FluidRecord(fluid_counts(found, truth), drawn_side, found_side, pixel_um2, num_outside, ceiling)
-
-
-def fluid_truth(scan: BScan, columns: Array | None = None) -> Array:
-    """Fluid drawn (H, W) int8 as 1 and 0; IGNORE in all of it where nobody looked, and outside columns (W,) bool.
-
-    A grader looked at the columns in which the scan's layers are annotated, and at those in which there is fluid: in
-    the Duke files 536 of 768 columns have layers, and all but 0.02 % of grader 1's fluid.
-    """
-    if scan.fluid is None:
-        return np.full(scan.shape, IGNORE, np.int8)
-    is_seen = _annotated_columns(scan) | scan.fluid.any(axis=0)
-    if columns is not None:
-        is_seen &= columns
-    return np.where(is_seen, scan.fluid.astype(np.int8), np.int8(IGNORE))
-
-
-def _annotated_columns(scan: BScan) -> Array:
-    """Columns (W,) bool in which something is known of a scan's layers; all where it has no labels of layers."""
-    if scan.surface_rows is not None:
-        return np.asarray(np.isfinite(scan.surface_rows).any(axis=0))
-    if scan.mask is not None:
-        return np.asarray((scan.mask != IGNORE).any(axis=0))
-    return np.ones(scan.shape[1], bool)

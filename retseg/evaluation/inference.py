@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from retseg.anatomy import CLASS_NAMES
 from retseg.bscan import Array, BScan, ScanKey
 from retseg.data.dataset import check_labels, with_mask
+from retseg.data.fluid_labels import fluid_labels
 from retseg.data.source import ScanSource
 from retseg.data.transforms import Crop, crop, normalise, resize, resize_mask
 from retseg.evaluation.case import Case, NetworkSums
-from retseg.evaluation.fluid_record import THRESHOLD, FluidCase, fluid_truth
+from retseg.evaluation.fluid_record import THRESHOLD, FluidCase
 from retseg.evaluation.labelling import Labelling
 from retseg.evaluation.network_outputs import logits_and_fluid
 from retseg.metrics.calibration import calibration_sums
@@ -187,12 +188,12 @@ def _fluid_case(seen: _Seen, second: BScan | None, columns: tuple[int, int] | No
     if seen.fluid is None:
         return None
     is_scored = None if columns is None else _is_scored(seen.place, columns)
-    truth = fluid_truth(seen.scan, is_scored)
+    truth = fluid_labels(seen.scan, is_scored)
     true_px = 0 if seen.whole.fluid is None else int(seen.whole.fluid.sum())
     return FluidCase(
         found=native_fluid(seen.fluid, seen.scan.shape) >= THRESHOLD,
         truth=truth,
-        second=None if second is None else fluid_truth(second, is_scored),
+        second=None if second is None else fluid_labels(second, is_scored),
         num_outside=true_px - int((truth == 1).sum()),
     )
 

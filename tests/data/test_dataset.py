@@ -135,6 +135,17 @@ def test_unknown_surfaces_are_nan_and_fluid_that_nobody_looked_for_is_ignored():
     assert (item["fluid"] == IGNORE).all()
 
 
+def test_columns_that_nobody_annotated_say_nothing_of_fluid():
+    rows = np.full((8, 4), 3.0, np.float32)
+    rows[:, 1:3] = np.nan
+    fluid = np.zeros((20, 4), bool)
+    fluid[5, 2:] = True
+    source = Source([scan(1, 20, 4, surface_rows=rows, fluid=fluid)])
+    item = BScanDataset(source, source.keys, targets=["fluid"])[0]
+    assert item["fluid"][5].tolist() == [0, IGNORE, 1, 1]
+    assert item["fluid"][6].tolist() == [0, IGNORE, 0, 0]
+
+
 def test_collate_pads_surfaces_and_fluid_with_what_nobody_knows():
     source = Source([scan(1, 20, 30), scan(2, 16, 40, fluid=np.zeros((16, 40), bool))])
     dataset = BScanDataset(source, source.keys, targets=["surface_rows", "fluid"])

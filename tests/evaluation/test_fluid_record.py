@@ -4,7 +4,8 @@ import numpy as np
 
 from retseg.anatomy import IGNORE
 from retseg.bscan import BScan, ScanKey, Spacing
-from retseg.evaluation.fluid_record import FluidCase, fluid_truth, measure_fluid
+from retseg.data.fluid_labels import fluid_labels
+from retseg.evaluation.fluid_record import FluidCase, measure_fluid
 
 SPACING = Spacing(4.0, 10.0, "test")
 DRAWN = np.array([[1, 1, 0, 0, 0], [1, 1, 0, 0, IGNORE], [0, 0, 0, 0, IGNORE]], np.int8)
@@ -45,12 +46,12 @@ def test_the_second_grader_is_the_ceiling_where_both_looked():
 def test_truth_of_a_bscan_in_the_columns_that_are_scored():
     fluid = np.array([[True, False, True]])
     scan = BScan(ScanKey(1, "s01", 0), np.zeros((1, 3), np.uint8), fluid=fluid)
-    assert fluid_truth(scan).tolist() == [[1, 0, 1]]
-    assert fluid_truth(scan, np.array([False, True, True])).tolist() == [[IGNORE, 0, 1]]
+    assert fluid_labels(scan).tolist() == [[1, 0, 1]]
+    assert fluid_labels(scan, np.array([False, True, True])).tolist() == [[IGNORE, 0, 1]]
     rows = np.array([[np.nan, np.nan, 1.0]] * 8, np.float32)  # layers in the last column alone
-    assert fluid_truth(replace(scan, surface_rows=rows)).tolist() == [[1, IGNORE, 1]]
+    assert fluid_labels(replace(scan, surface_rows=rows)).tolist() == [[1, IGNORE, 1]]
     mask = np.array([[IGNORE, 0, IGNORE]], np.int8)
-    assert fluid_truth(replace(scan, mask=mask)).tolist() == [[1, 0, 1]]
-    assert fluid_truth(replace(scan, mask=mask), np.array([False, True, True])).tolist() == [[IGNORE, 0, 1]]
+    assert fluid_labels(replace(scan, mask=mask)).tolist() == [[1, 0, 1]]
+    assert fluid_labels(replace(scan, mask=mask), np.array([False, True, True])).tolist() == [[IGNORE, 0, 1]]
     unknown = BScan(ScanKey(1, "s01", 0), np.zeros((1, 3), np.uint8))
-    assert fluid_truth(unknown, np.ones(3, bool)).tolist() == [[IGNORE] * 3]
+    assert fluid_labels(unknown, np.ones(3, bool)).tolist() == [[IGNORE] * 3]
