@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.browser import browser, page, problems  # noqa: F401  fixtures of every test
+
 settings.register_profile("retseg", deadline=None)  # a busy machine is no failure
 settings.load_profile("retseg")
 
