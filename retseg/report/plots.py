@@ -1,0 +1,95 @@
+"""The charts of a report: scores by layer and by surface, curves over epochs, reliability."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from retseg.anatomy import LAYER_NAMES, SURFACE_NAMES
+from retseg.report.charts import Chart, MarkedRow, Series, line_chart, mark_chart
+from retseg.report.colours import RUN_STYLES, RunStyle
+from retseg.report.run_folder import ReportedRun
+from retseg.report.tables import history_values, unit_of
+
+CURVES = {
+    "loss": "loss",
+    "dice_macro_layers": "Dice, mean of the 7 layers",
+    "iou_macro_layers": "IoU, mean of the 7 layers",
+    "accuracy": "share of pixels given their class",
+}
+GROUPS = {"all": "all annotated pixels", "layers": "pixels predicted to be a layer"}
+
+
+def style_of(run: ReportedRun) -> RunStyle:
+    """How a run is drawn in every chart."""
+    return RUN_STYLES[ord(run.letter) - ord("A")]
+
+
+def score_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
+    """Dice by layer, and mean absolute error by surface, of the runs that are scored."""
+    scored = [run for run in runs if run.evaluation is not None]
+    if not scored:
+        return []
+    styles, who = [style_of(run) for run in scored], ", ".join(run.letter for run in scored)
+    dice = [MarkedRow(name, [_value(run, "dice", name) for run in scored]) for name in LAYER_NAMES]
+    surface = [MarkedRow(n, [_value(run, "surface_mean_absolute", n) for run in scored]) for n in SURFACE_NAMES]
+    units = " or ".join(sorted({unit_of(run) for run in scored}))
+    titles = ("Dice by layer", "Dice, pooled over pixels (higher is better)")
+    others = ("Surface error", f"mean absolute error, {units} (lower is better)")
+    return [
+        mark_chart(titles, dice, styles, f"Dice of each layer with its 95 % interval, runs {who}", 3),
+        mark_chart(others, surface, styles, f"Error of each surface with its interval, runs {who}", 1, from_zero=True),
+    ]
+
+
+def _value(run: ReportedRun, score: str, of: str) -> tuple[float, float, float]:
+    row = run.find(score, of)
+    if row is None:
+        return math.nan, math.nan, math.nan
+    low, high = (math.nan if row[end] is None else float(row[end]) for end in ("low", "high"))
+    return float(row["value"]), low, high
+
+
+def curve_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
+    """Each of CURVES over epochs, training thin and validation thick."""
+    charts = []
+    for name, words in CURVES.items():
+        series = []
+        for run in runs:
+            epochs = [float(row["epoch"]) + 1 for row in run.history]
+            for side in ("train", "val"):
+                values = history_values(run.history, f"{side}/{name}")
+                if any(math.isfinite(value) for value in values):
+                    series.append(Series(f"{run.letter}, {side}", epochs, values, style_of(run), side == "train"))
+        if series:
+            shown = f"{words} over epochs; training thin, validation thick"
+            charts.append(line_chart((words[:1].upper() + words[1:], "epoch", ""), series, shown))
+    return charts
+
+
+def reliability_charts(run: ReportedRun) -> list[Chart]:
+    """Accuracy by confidence for each of GROUPS, as predicted (thick) and after temperature scaling (thin)."""
+    if run.evaluation is None or run.evaluation["calibration"].get("unscaled") is None:
+        return []
+    calibration, charts = run.evaluation["calibration"], []
+    for group, words in GROUPS.items():
+        series = []
+        for kind, name in (("scaled", "scaled"), ("unscaled", "as predicted")):
+            table = (calibration.get(kind) or {}).get(group)
+            if table is not None:
+                confidence, accuracy = (_numbers(table[column]) for column in ("confidence", "accuracy"))
+                known = [(x, y) for x, y in zip(confidence, accuracy, strict=True) if math.isfinite(x)]
+                xs, ys = [x for x, _ in known], [y for _, y in known]
+                series.append(Series(name, xs, ys, style_of(run), kind == "scaled"))
+        title = (f"Reliability, {words}", "confidence", "accuracy")
+        text = f"Accuracy by confidence in 15 bins, {words}; on the diagonal confidence is right"
+        charts.append(line_chart(title, [_unit_range(), *series], text, (0.0, 1.0), has_diagonal=True))
+    return charts
+
+
+def _unit_range() -> Series:
+    """No line, but the axis from 0 to 1."""
+    return Series("", [0.0, 1.0], [math.nan, math.nan], RUN_STYLES[0])
+
+
+def _numbers(values: Sequence[Any]) -> list[float]:
+    return [math.nan if value is None else float(value) for value in values]
