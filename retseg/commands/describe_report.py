@@ -17,6 +17,7 @@ from retseg.data.scan_sums import mask_of
 from retseg.data.source import ScanSource
 from retseg.errors import InputError
 from retseg.figures import describe as figures
+from retseg.figures.saving import save_png_and_pdf
 
 WIDTH = 100
 """Characters of a line where the output is no terminal."""
@@ -66,9 +67,8 @@ def _draw_figures(description: Description, source: ScanSource, num_samples: int
         drawn["thickness"] = figures.thickness(description)
     paths = []
     for name, figure in drawn.items():
-        for ending in ("png", "pdf"):
-            paths.append(folder / f"{name}.{ending}")
-            figure.savefig(paths[-1], dpi=150)
+        save_png_and_pdf(figure, folder / name, 150)
+        paths += [folder / f"{name}.png", folder / f"{name}.pdf"]
     return paths
 
 

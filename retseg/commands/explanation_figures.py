@@ -46,7 +46,7 @@ def draw_maps(folder: Path, found: Explanation, judged: JudgedMaps, scan: SeenSc
 
 
 def draw_overlays(folder: Path, found: Explanation, judged: JudgedMaps, scan: SeenScan) -> None:
-    """SCAN_METHOD_LAYER_CLASS.png: each layer of the retina large, over its scan."""
+    """SCAN_METHOD_LAYER_CLASS.png and .pdf: each layer of the retina large, over its scan."""
     make_folder(folder)
     predicted, image = found.probabilities[0].argmax(0), scan.image[0, 0].numpy()
     for record in judged.records:
@@ -58,7 +58,7 @@ def draw_overlays(folder: Path, found: Explanation, judged: JudgedMaps, scan: Se
             image, heat, (predicted == record.class_id).numpy(), record.class_name, source, record.stamp, scan.spacing
         )
         name = f"{scan.name}_{record.method}_{record.layer}_{record.class_name}".replace("/", "-")
-        overlay(shown, scan.name).savefig(folder / f"{name}.png", dpi=100)
+        save_png_and_pdf(overlay(shown, scan.name), folder / name, 100)
 
 
 def draw_trial(

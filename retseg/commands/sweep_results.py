@@ -196,8 +196,9 @@ def write_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[Any]]) 
 
 def save_figure(figure: Any, stem: Path) -> None:
     """A figure as PNG and PDF."""
-    for kind in (".png", ".pdf"):
-        figure.savefig(stem.with_suffix(kind), dpi=150)
+    from retseg.figures.saving import save_png_and_pdf
+
+    save_png_and_pdf(figure, stem, 150)
 
 
 def job_scans(jobs: Sequence[Path], arm_of: Callable[[Path], str]) -> "pd.DataFrame":

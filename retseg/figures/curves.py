@@ -2,44 +2,69 @@
 
 from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from retseg.anatomy import CLASSES
+from retseg.anatomy import LAYER_NAMES
+from retseg.figures.captions import describe
+from retseg.figures.palette import LAYER_COLOURS
 
 PANELS = (
     ("accuracy", "accuracy (share of pixels)"),
-    ("loss", "loss"),
-    ("dice_micro_soft", "Dice, micro soft (paper)"),
-    ("iou_micro_soft", "IoU, micro soft (paper)"),
+    ("loss", "loss (its own unit)"),
+    ("dice_micro_soft", "Dice, micro soft (0 to 1)"),
+    ("iou_micro_soft", "IoU, micro soft (0 to 1)"),
+)
+STAGES = (("train", "training", "--"), ("val", "validation", "-"))
+
+DEFINITIONS = (
+    "Each epoch's scores are pooled over the pixels of all its scans; what nobody annotated is in none. "
+    "Accuracy: share of pixels given their class, background included. Loss: mean over scans. "
+    "Micro soft (the paper's Dice and IoU): over all pixels and classes together; Dice is then the mean probability of "
+    "the true class. Dice by layer: 2 TP / (2 TP + FP + FN) of the most probable class; an absent layer has no point."
 )
 
 
 def history(rows: Sequence[Mapping[str, str]], caption: str = "") -> Figure:
     """The paper's Figure 3, accuracy, loss, Dice and IoU for training and validation, and hard Dice per layer."""
-    figure = Figure(figsize=(13, 6.4), layout="constrained")
+    return describe(_panels(rows), "Training, epoch by epoch", DEFINITIONS, caption)
+
+
+def history_beside(
+    rows: Sequence[Mapping[str, str]], lines: Mapping[str, Sequence[tuple[float, str, str]]], title: str, caption: str
+) -> Figure:
+    """The same with horizontal lines (value, colour, label) in the panel of each score."""
+    figure = _panels(rows)
+    for axis, (name, _) in zip(figure.axes, PANELS, strict=False):
+        for value, colour, label in lines.get(name, ()):
+            axis.axhline(value, color=colour, linestyle=":", label=label)
+        axis.legend(frameon=False, fontsize=8)
+    return describe(figure, title, DEFINITIONS, caption)
+
+
+def _panels(rows: Sequence[Mapping[str, str]]) -> Figure:
+    figure = Figure(figsize=(13, 6.2), layout="constrained")
     axes = figure.subplots(2, 3).flat
     for name, label in PANELS:
         axis = next(axes)
-        for stage, style in (("train", "--"), ("val", "-")):
-            epochs, values = _series(rows, f"{stage}/{name}")
-            axis.plot(epochs, values, style, color="black", label=stage, marker="." if len(epochs) < 3 else None)
+        for stage, words, style in STAGES:
+            _draw(axis, rows, f"{stage}/{name}", words, "black", style)
         axis.set(xlabel="epoch", ylabel=label)
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, fontsize=9)
     axis = next(axes)
-    for layer in CLASSES[1:]:
-        epochs, values = _series(rows, f"val_class/dice/{layer.name}")
-        marker = "." if len(epochs) < 3 else None
-        axis.plot(epochs, values, color=f"#{bytes(layer.colour).hex()}", label=layer.name, marker=marker)
-    axis.set(xlabel="epoch", ylabel="validation Dice per layer (hard, pooled)", ylim=(0, 1))
-    axis.legend(frameon=False, fontsize=8, ncols=2)
+    for layer in LAYER_NAMES:
+        _draw(axis, rows, f"val_class/dice/{layer}", layer, LAYER_COLOURS[layer])
+    axis.set(xlabel="epoch", ylabel="validation Dice by layer (0 to 1)", ylim=(0, 1))
+    axis.set_facecolor("0.96")  # so that yellow is seen
+    axis.legend(frameon=False, fontsize=8, ncols=2, loc="lower right")
     axis = next(axes)
-    axis.plot(*_series(rows, "lr"), color="black")
-    axis.set(xlabel="epoch", ylabel="learning rate", yscale="log")
-    figure.suptitle(caption, fontsize=9)
+    _draw(axis, rows, "lr", "learning rate", "black")
+    axis.set(xlabel="epoch", ylabel="learning rate (a step)", yscale="log")
     return figure
 
 
-def _series(rows: Sequence[Mapping[str, str]], name: str) -> tuple[list[int], list[float]]:
-    """Epochs (from 1) that logged a name, and its values."""
+def _draw(axis: Axes, rows: Sequence[Mapping[str, str]], name: str, label: str, colour: str, style: str = "-") -> None:
+    """A line over the epochs (from 1) that logged a name; dots where it would be too short to see."""
     logged = [row for row in rows if row.get(name)]
-    return [int(row["epoch"]) + 1 for row in logged], [float(row[name]) for row in logged]
+    epochs, values = [int(row["epoch"]) + 1 for row in logged], [float(row[name]) for row in logged]
+    axis.plot(epochs, values, style, color=colour, label=label, marker="." if len(epochs) < 3 else None)

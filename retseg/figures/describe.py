@@ -1,6 +1,5 @@
 """Pictures of what a source holds (paper 3.1): sample scans, gray levels, class balance, layer thickness."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,12 +11,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from retseg.anatomy import CLASS_NAMES, CLASSES, LAYER_NAMES, LAYERS
 from retseg.bscan import Array
 from retseg.data.description import ALL, NOT_ANNOTATED, Description, Thickness
-from retseg.figures.scans import NOT_ANNOTATED_COLOUR, class_legend, colour_mask
+from retseg.figures.captions import describe
+from retseg.figures.palette import LAYER_COLOURS, RATIO
+from retseg.figures.palette import NOT_ANNOTATED as NOT_ANNOTATED_GRAY
+from retseg.figures.scans import class_legend, colour_mask
 
-_COLOURS = {layer.name: f"#{bytes(layer.colour).hex()}" for layer in CLASSES} | {
-    NOT_ANNOTATED: f"#{bytes(NOT_ANNOTATED_COLOUR).hex()}",
-    ALL: "#808080",
-}
+_COLOURS = {**LAYER_COLOURS, NOT_ANNOTATED: NOT_ANNOTATED_GRAY, ALL: "#808080"}
 _SAMPLE_WIDTH_IN = 5.0
 
 
@@ -33,7 +32,7 @@ class Sample:
 def sample_grid(samples: Sequence[Sample], source: str) -> Figure:
     """Scans of a source, a row each: the gray B-scan and its mask (the paper's Figure 1, in a fixed palette)."""
     heights_in = [_SAMPLE_WIDTH_IN * s.image.shape[0] / s.image.shape[1] for s in samples]
-    figure = Figure(figsize=(2 * _SAMPLE_WIDTH_IN + 1, sum(heights_in) + 0.45 * len(samples) + 1.2))
+    figure = Figure(figsize=(2 * _SAMPLE_WIDTH_IN + 1, sum(heights_in) + 0.4 * len(samples) + 0.3))
     figure.set_layout_engine("constrained")
     axes = figure.subplots(len(samples), 2, squeeze=False, height_ratios=heights_in)
     for (left, right), sample in zip(axes, samples, strict=True):
@@ -47,16 +46,15 @@ def sample_grid(samples: Sequence[Sample], source: str) -> Figure:
         axis.set_xlabel("A-scan (px)")
     figure.legend(handles=class_legend(), loc="outside lower center", ncols=9, fontsize=9, frameon=False)
     text = (
-        f"{source}. Left: the image as read, gray levels 0 to 255. Right: the class of every pixel, in the palette of "
-        "all figures; no pixel is resampled. Axes count pixels, which need not be square on the retina."
+        "Left: the image as read, gray levels 0 to 255. Right: the class of every pixel, in the palette of all "
+        "figures; no pixel is resampled. Axes count pixels, which need not be square on the retina."
     )
-    _caption(figure, text, 11)
-    return figure
+    return describe(figure, "Scans and their masks", text, f"{source}.")
 
 
 def gray_histograms(description: Description) -> Figure:
     """Share of pixels by gray level: all images, each class, and what is not annotated; mean and sd in each panel."""
-    figure = Figure(figsize=(13, 6.4), layout="constrained")
+    figure = Figure(figsize=(13, 5.2), layout="constrained")
     axes = figure.subplots(2, 5, sharex=True, sharey=True)
     names = (ALL, *CLASS_NAMES, NOT_ANNOTATED)
     shares = {name: 100 * _shares(description.gray_histograms[name]) for name in names}
@@ -71,22 +69,22 @@ def gray_histograms(description: Description) -> Figure:
         if not np.isnan(shares[name][0]):
             ends = f"at 0: {shares[name][0]:.2f} %\nat 255: {shares[name][-1]:.2f} %"
             axis.text(0.95, 0.95, ends, transform=axis.transAxes, ha="right", va="top", fontsize=9)
-    figure.supxlabel("gray level (0 to 255)", fontsize=10)
+    axes[1, 2].set_xlabel("gray level (0 to 255)", fontsize=10)
     figure.supylabel("share of the panel's pixels (%)", fontsize=10)
     text = (
-        f"{_origin(description)}. Gray levels: each panel adds up to 100 % over its 256 levels; mean ± sd of its "
+        "Each panel adds up to 100 % over its 256 levels; mean ± sd of its "
         "pixels above it. All pixels: every image once. Classes: masks of all scans, so an image that two graders drew "
-        "on counts twice. Dotted: all pixels. Spikes at 0 and 255 may run out of a panel: their shares are printed. "
+        "on counts twice; none: no such pixel. Dotted: all pixels. Spikes at 0 and 255 may run out of a panel: their "
+        "shares are printed. "
         "Duke fills what lies outside a scan with exactly 255."
     )
-    _caption(figure, text, 13)
-    return figure
+    return describe(figure, "Gray levels by class", text, _origin(description))
 
 
 def class_balance(description: Description) -> Figure:
     """Share of annotated pixels by class: bars over all scans with a dot a subject, and a table by subject."""
     subjects = description.subjects
-    figure = Figure(figsize=(13, max(4.8, 2.0 + 0.3 * len(subjects))), layout="constrained")
+    figure = Figure(figsize=(13, max(3.9, 1.2 + 0.3 * len(subjects))), layout="constrained")
     bars, table = figure.subplots(1, 2, width_ratios=(1, 1.15))
     shares = _class_shares(description)
     colours = [_COLOURS[name] for name in CLASS_NAMES]
@@ -101,13 +99,13 @@ def class_balance(description: Description) -> Figure:
     _name_rows(bars, CLASS_NAMES, [f"{share:.2f} %" if share > 0 else "absent" for share in shares[0]])
     _draw_table(table, shares[1:], shares[0], [group.name for group in subjects])
     text = (
-        f"{_origin(description)}. Class balance: pixels of a class over all annotated pixels, pooled over the masks of "
+        f"Pixels of a class over all annotated pixels, pooled over the masks of "
         f"all scans ({_percent(description.overall.not_annotated.share)} of all pixels are not annotated and count "
         "nowhere). On the log scale thin layers can be read; compare shares by the numbers, not by the lengths. Dots: "
-        "single subjects. Right: each subject's share in %, shaded by its ratio to the share over all scans."
+        "single subjects. Right: each subject's share in %, shaded by its ratio to the share over all scans. Absent: "
+        "no such pixel."
     )
-    _caption(figure, text, 13)
-    return figure
+    return describe(figure, "How much of the scans each class takes", text, _origin(description))
 
 
 def thickness(description: Description) -> Figure:
@@ -116,7 +114,7 @@ def thickness(description: Description) -> Figure:
     In um where any pixel size is known, in px otherwise.
     """
     unit = "px" if all(row.mean_um is None for row in description.overall.thickness) else "um"
-    figure = Figure(figsize=(9, 5.2), layout="constrained")
+    figure = Figure(figsize=(9, 4.1), layout="constrained")
     axis = figure.subplots()
     groups = (description.overall, *description.subjects)
     means, lows, highs = (
@@ -136,12 +134,12 @@ def thickness(description: Description) -> Figure:
     axis.set_xlabel(f"axial thickness ({'µm' if unit == 'um' else unit})")
     axis.set_xlim(left=0)
     text = (
-        f"{_origin(description)}. Layer thickness: bars, 5th to 95th percentile over the A-scans of all scans where "
+        "Bars: 5th to 95th percentile over the A-scans of all scans where "
         "both surfaces of a layer are known and do not cross; black line, their mean; the numbers are at the right. "
-        "Dots: mean of each subject. Thickness is along the A-scan, not perpendicular to the layer."
+        "Dots: mean of each subject. Thickness is along the A-scan, not perpendicular to the layer. "
+        "Absent: no column in which both surfaces are known."
     )
-    _caption(figure, text, 9)
-    return figure
+    return describe(figure, "Thickness by layer", text, _origin(description))
 
 
 def _draw_subjects(axis: Axes, values: Array) -> None:
@@ -162,7 +160,7 @@ def _draw_table(axis: Axes, shares: Array, overall: Array, names: Sequence[str])
     """Percentages (subjects, C), brown where a subject has less of a class than all scans have, green where more."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.log2(shares / overall)
-    shade = axis.imshow(ratios, cmap="BrBG", vmin=-2, vmax=2, aspect="auto", interpolation="nearest", alpha=0.8)
+    shade = axis.imshow(ratios, cmap=RATIO, vmin=-2, vmax=2, aspect="auto", interpolation="nearest", alpha=0.8)
     for (row, column), share in np.ndenumerate(shares):
         label = "absent" if np.isnan(share) or share == 0 else f"{share:.2f}" if share < 9.995 else f"{share:.1f}"
         is_dark = abs(ratios[row, column]) > 1.5
@@ -205,14 +203,9 @@ def _origin(description: Description) -> str:
     overall = description.overall
     return (
         f"{description.name}, {description.label_origin} labels: {overall.num_scans} scans of {overall.num_bscans} "
-        f"B-scans, {len(description.subjects)} subjects"
+        f"B-scans, {len(description.subjects)} subjects."
     )
 
 
 def _percent(share: float | None) -> str:
     return f"{100 * (share or 0):.1f} %"
-
-
-def _caption(figure: Figure, text: str, width_in: float) -> None:
-    """Text above the panels, wrapped to the page."""
-    figure.suptitle("\n".join(textwrap.wrap(text, int(width_in * 15))), fontsize=9, x=0.01, ha="left")

@@ -10,11 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patheffects import withStroke
 
 from retseg.anatomy import LAYERS
 from retseg.bscan import Array
-from retseg.figures.thickness import SMALLEST_HEIGHT_IN, UNITS, beyond, name_sides, only_slab, say_below, what_it_is
+from retseg.figures.captions import describe
+from retseg.figures.palette import CROSS, NOT_SEEN, REFERENCE, thickness_colours
+from retseg.figures.thickness import SMALLEST_HEIGHT_IN, UNITS, beyond, name_sides, only_slab, sentences, what_it_is
 from retseg.geometry.fovea import Fovea
 from retseg.geometry.volume_map import ScanGrid, ThicknessMap, interpolate, sample_map
 
@@ -22,15 +23,6 @@ _PITCH_UM = 25.0
 _CELL_IN = 3.0
 _MAP_SHARE = 0.75
 """Width of a map over that of its cell of the sheet; the rest is its colour bar."""
-_UNSEEN = "#5c6f7f"
-"""Of gaps in a picture of gray levels: no gray."""
-_CROSS: dict[str, Any] = {
-    "marker": "+",
-    "markersize": 9,
-    "markeredgewidth": 1.3,
-    "color": "white",
-    "path_effects": [withStroke(linewidth=2.6, foreground="black")],
-}
 
 
 def layer_maps(volume: ThicknessMap, fovea: Fovea | None, name: str) -> Figure:
@@ -45,17 +37,17 @@ def layer_maps(volume: ThicknessMap, fovea: Fovea | None, name: str) -> Figure:
     num_columns = min(4, len(shown))
     num_rows = -(-len(shown) // num_columns)
     left, right, first, last = grid.extent_um
-    height_in = num_rows * (_MAP_SHARE * _CELL_IN * min((last - first) / (right - left), 1.8) + 0.4) + 1.1
+    height_in = num_rows * (_MAP_SHARE * _CELL_IN * min((last - first) / (right - left), 1.8) + 0.4) + 0.3
     figure = Figure(figsize=(_CELL_IN * max(num_columns, 2), height_in), layout="constrained")
     axes = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     for axis, slab in zip(axes, shown, strict=False):
         _draw_slab(axis, only_slab(volume, slab), fovea)
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
-    figure.suptitle(f"Thickness of layers of {name} ({UNITS[volume.unit]})", x=0.01, ha="left", fontsize=11)
-    sides = f"Axes: mm from the {_origin(fovea)}; {side_words(grid)}. Each map has its own colours"
-    say_below(figure, [sides, *what_it_is(volume, fovea)[:-1], "Grey: not known"], 44 * max(num_columns, 2))
-    return figure
+    sides = f"Axes: mm from the {_origin(fovea)}; {side_words(grid)}"
+    colours = f"Each map has its own colours, from the 2nd to the 98th percentile of its values in {UNITS[volume.unit]}"
+    said = sentences([sides, colours, *what_it_is(volume, fovea)[:-1], "Gray: not known"])
+    return describe(figure, f"Thickness of layers of {name} ({UNITS[volume.unit]})", said)
 
 
 def side_words(grid: ScanGrid) -> str:
@@ -72,29 +64,29 @@ def side_words(grid: ScanGrid) -> str:
 def retina_en_face(brightness: Array, grid: ScanGrid, fovea: Fovea | None, name: str) -> Figure:
     """Gray levels (B, W) of the retina seen from the front, with a tick for each B-scan at the right edge."""
     left, right, first, last = grid.extent_um
-    height_in = max(0.82 * 7.0 * (last - first) / (right - left) + 1.6, SMALLEST_HEIGHT_IN)
+    height_in = max(0.82 * 7.0 * (last - first) / (right - left) + 0.6, SMALLEST_HEIGHT_IN)
     figure = Figure(figsize=(7.0, height_in), layout="constrained")
     axis = figure.subplots()
     x_um, y_um = _places(left, right), _places(first, last)
     along = interpolate(brightness, grid.x_um, x_um, 1.5 * grid.lateral_um, grid.lateral_um / 2)
     values = interpolate(along.T, grid.y_um, y_um, grid.max_gap_um, grid.bscan_reach_um).T
-    colours = matplotlib.colormaps["gray"].with_extremes(bad=_UNSEEN)
+    colours = matplotlib.colormaps["gray"].with_extremes(bad=NOT_SEEN)
     centre = (0.0, 0.0) if fovea is None else fovea.place_um
     _show(axis, values, grid, centre, cmap=colours, limits=_limits(values, 1))
     ticks = axis.secondary_yaxis("right")
     ticks.set_yticks([grid.superior_sign * (y - centre[1]) / 1e3 for y in grid.y_um], [])
-    ticks.tick_params(color="#d55e00", length=7)
+    ticks.tick_params(color=REFERENCE, length=7)
     ticks.set_ylabel("B-scans", fontsize=9)
     if fovea is not None:
-        axis.plot(0, 0, **_CROSS)
+        axis.plot(0, 0, **CROSS)
     name_sides(axis, grid, _origin(fovea))
-    axis.set_title(f"Brightness of the retina of {name}", loc="left", fontsize=11)
     words = (
-        "Mean gray level between ILM and BM. Between B-scans (ticks on the right) it is interpolated; gaps are bluish"
+        "Mean gray level between ILM and BM, black: 1st percentile, white: 99th. Between B-scans (ticks on the right) "
+        "it is interpolated; gaps are bluish"
     )
     cross = [] if fovea is None else [f"Cross: fovea, {fovea.source}"]
-    say_below(figure, [words, f"Scale of {grid.provenance}", *cross], 95)
-    return figure
+    said = sentences([words, f"Scale of {grid.provenance}", *cross])
+    return describe(figure, f"Brightness of the retina of {name}", said)
 
 
 def _origin(fovea: Fovea | None) -> str:
@@ -121,13 +113,12 @@ def _draw_slab(axis: Axes, chosen: ThicknessMap, fovea: Fovea | None) -> None:
     values = sample_map(chosen, _places(left, right), _places(first, last))[0]
     limits = _limits(values, 2)
     centre = (0.0, 0.0) if fovea is None else fovea.place_um
-    colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.82")
-    shown = _show(axis, values, grid, centre, cmap=colours, limits=limits)
+    shown = _show(axis, values, grid, centre, cmap=thickness_colours(), limits=limits)
     extend = beyond(values[np.isfinite(values)], limits)
     bar = axis.figure.colorbar(shown, cax=axis.inset_axes((1.03, 0, 0.045, 1)), extend=extend, extendfrac=0.04)
     bar.ax.tick_params(labelsize=7)
     if fovea is not None:
-        axis.plot(0, 0, **_CROSS)
+        axis.plot(0, 0, **CROSS)
     axis.set_title(chosen.slabs[0].name, fontsize=9, loc="left", pad=3)
     axis.tick_params(labelsize=7)
     axis.label_outer()

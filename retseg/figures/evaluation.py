@@ -3,7 +3,6 @@
 C classes, L layers, S surfaces, D bins of distance, R x K cells of depth and column.
 """
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from retseg.anatomy import CLASSES
 from retseg.bscan import Array
+from retseg.figures.captions import describe
+from retseg.figures.palette import ABOVE, BELOW, MARK, WRONG_SHARE
+from retseg.figures.palette import REFERENCE as CEILING
 
-MARK, CEILING, BEFORE = "#0072b2", "#d55e00", "0.55"
-COLOURS = {layer.name: f"#{bytes(layer.colour).hex()}" for layer in CLASSES}
+BEFORE = "0.55"
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,17 @@ def scores_with_ceiling(
     overlap: Sequence[ScoreMark], surfaces: Sequence[ScoreMark], unit: str, ceiling: str, caption: str
 ) -> Figure:
     """Dice by layer and mean absolute error by surface, each with its interval, beside the ceiling's."""
-    figure = Figure(figsize=(11, 5.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.0), layout="constrained")
     left, right = figure.subplots(1, 2)
     _draw_marks(left, overlap, ceiling)
-    left.set_xlabel("Dice (pooled over pixels; higher is better)")
+    left.set_xlabel("Dice (0 to 1; higher is better)")
     _draw_marks(right, surfaces, ceiling)
     shown = "µm" if unit == "um" else unit
     right.set_xlabel(f"mean absolute surface error ({shown}; lower is better)")
     right.set_xlim(left=0)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-    _caption(figure, caption, 11)
-    return figure
+    return describe(figure, "Scores by layer and by surface", caption)
 
 
 def _draw_marks(axis: Axes, marks: Sequence[ScoreMark], ceiling: str) -> None:
@@ -78,7 +77,7 @@ def reliability(
     Each group has the lists confidence, accuracy (nan in an empty bin) and share (of the group's pixels), one a bin.
     """
     titles = {"all": "all annotated pixels", "layers": "pixels predicted to be a layer"}
-    figure = Figure(figsize=(10, 6.0), layout="constrained")
+    figure = Figure(figsize=(10, 5.2), layout="constrained")
     axes = figure.subplots(2, len(before), squeeze=False, height_ratios=(3, 1), sharex=True)
     for place, group in enumerate(before):
         upper, lower = axes[0, place], axes[1, place]
@@ -100,8 +99,7 @@ def reliability(
     axes[0, 0].set_ylabel("accuracy (share of pixels that are right)")
     axes[1, 0].set_ylabel("pixels in the bin (%)")
     axes[0, 0].legend(frameon=False, fontsize=9, loc="upper left")
-    _caption(figure, caption, 10)
-    return figure
+    return describe(figure, "Can probabilities be believed?", caption)
 
 
 def errors_by_distance(rows: Sequence[Mapping[str, float | None]], axial_um: float | None, caption: str) -> Figure:
@@ -112,7 +110,7 @@ def errors_by_distance(rows: Sequence[Mapping[str, float | None]], axial_um: flo
     names = [f"{row['from_px']:g} to {row['to_px']:g}" if row["to_px"] else f"{row['from_px']:g} on" for row in rows]
     wrong = np.array([row["wrong"] for row in rows], np.float64)
     shares = np.array([np.nan if row["share_wrong"] is None else row["share_wrong"] for row in rows], np.float64)
-    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    figure = Figure(figsize=(10, 4.0), layout="constrained")
     left, right = figure.subplots(1, 2)
     for axis, values, label in (
         (left, 100 * shares, "wrong pixels (% of the pixels at this distance)"),
@@ -124,8 +122,7 @@ def errors_by_distance(rows: Sequence[Mapping[str, float | None]], axial_um: flo
         scale = "" if axial_um is None else f"; 1 px = {axial_um:.3g} µm"
         axis.set(xlabel=f"distance to the nearest true surface (px{scale})", ylabel=label)
         axis.margins(y=0.12)
-    _caption(figure, caption, 10)
-    return figure
+    return describe(figure, "Wrong pixels by distance to a surface", caption)
 
 
 def error_map(
@@ -134,17 +131,16 @@ def error_map(
     """Share of wrong pixels (R, K) by depth below the true ILM and by place in the width; white: no pixel there."""
     with np.errstate(invalid="ignore"):
         shares = 100 * np.where(pixels > 0, wrong / np.maximum(pixels, 1), np.nan)
-    figure = Figure(figsize=(9, 5.4), layout="constrained")
+    figure = Figure(figsize=(9, 4.6), layout="constrained")
     axis = figure.subplots()
     extent = (0.0, 100.0, depth_from_px[-1] + depth_bin_px, depth_from_px[0])
-    picture = axis.imshow(shares, cmap="magma_r", vmin=0, aspect="auto", extent=extent, interpolation="nearest")
+    picture = axis.imshow(shares, cmap=WRONG_SHARE, vmin=0, aspect="auto", extent=extent, interpolation="nearest")
     axis.axhline(0, color=MARK, linewidth=1)
     axis.annotate("ILM", (100, 0), xytext=(4, 0), textcoords="offset points", color=MARK, va="center", fontsize=9)
     scale = "" if axial_um is None else f"; 1 px = {axial_um:.3g} µm"
     axis.set(xlabel="place in the scan (% of its width, from the left)", ylabel=f"depth below the true ILM (px{scale})")
     figure.colorbar(picture, ax=axis, label="wrong pixels (%)")
-    _caption(figure, caption, 9)
-    return figure
+    return describe(figure, "Where in the scan pixels are wrong", caption)
 
 
 def over_and_under(
@@ -153,7 +149,7 @@ def over_and_under(
     """Pixels too many and too few by class, and which class the missed ones were given to: the next above or below."""
     names = list(shares)
     rows = np.arange(len(names))
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    figure = Figure(figsize=(11, 4.0), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for kind, sign, colour in (("under", -1, CEILING), ("over", 1, MARK)):
         values = np.array([100 * shares[name][kind] for name in names])
@@ -171,7 +167,7 @@ def over_and_under(
     left.set(xlabel="too few | too many (% of the class's true pixels)")
     left.legend(frameon=False, fontsize=8, loc="best")
     starts = np.zeros(len(names))
-    for kind, colour in (("above", "#56b4e9"), ("below", "#009e73"), ("elsewhere", "0.6")):
+    for kind, colour in (("above", ABOVE), ("below", BELOW), ("elsewhere", "0.6")):
         values = np.array([100 * np.nan_to_num(neighbours[name][kind]) for name in names])
         title = kind if kind == "elsewhere" else f"the class next {kind}"
         right.barh(rows, values, left=starts, color=colour, label=title)
@@ -180,11 +176,4 @@ def over_and_under(
     right.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     left.set_yticks(rows, names)
     left.set_ylim(len(names) - 0.4, -0.6)
-    _caption(figure, caption, 11)
-    return figure
-
-
-def _caption(figure: Figure, text: str, width_in: float) -> None:
-    """Text above the panels, wrapped to the page."""
-    lines = [line for part in text.splitlines() for line in textwrap.wrap(part, int(width_in * 14))]
-    figure.suptitle("\n".join(lines), fontsize=9, x=0.01, ha="left")
+    return describe(figure, "Too many and too few pixels, and where the missed ones went", caption)

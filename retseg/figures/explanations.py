@@ -3,7 +3,6 @@
 T steps of a curve or of a cascade. Intervals are over subjects; who draws them says so in the caption.
 """
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,13 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from retseg.figures.captions import describe
+from retseg.figures.palette import LINES, WARNING
+
 Array = npt.NDArray[Any]
 Tone = Literal["good", "partly", "bad", "unknown"]
 
-# Okabe & Ito 2008 without yellow, which is too light for a line; dashes where colours come round again.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+# Dashes where colours come round again.
 _GRAYS = (("0.35", "--"), ("0.5", ":"), ("0.62", "-."), ("0.3", (0, (1, 3))), ("0.75", "--"))
-_BOUND = "#a11212"
 _TONES: dict[Tone, tuple[str, str]] = {
     "good": ("#9cc9e3", "speaks for the map"),
     "partly": ("#f5dfa8", "in part"),
@@ -104,7 +104,7 @@ def verdict_table(rows: Sequence[VerdictRow], caption: str = "") -> Figure:
     cell_in = (max(0.85, 0.085 * max((len(mark.text) for row in rows for mark in _marks(row)), default=0)), 0.36)
     name_in = 0.4 + 0.085 * max(map(len, layers))
     width_in = max(7.5, name_in + len(_QUESTIONS) * (len(methods) * cell_in[0] + 0.3))
-    figure = Figure(figsize=(width_in, 2.35 + len(layers) * cell_in[1]), layout="constrained")
+    figure = Figure(figsize=(width_in, 1.6 + len(layers) * cell_in[1]), layout="constrained")
     axes = figure.subplots(1, len(_QUESTIONS), sharey=True, squeeze=False)[0]
     for axis, (field, question) in zip(axes, _QUESTIONS, strict=True):
         axis.set_title(question, fontsize=10.5)
@@ -118,14 +118,14 @@ def verdict_table(rows: Sequence[VerdictRow], caption: str = "") -> Figure:
             _draw_mark(axis, x, y, marks.get((layer, method), NOT_MEASURED))
     entries = [Patch(facecolor=colour, label=words) for colour, words in _TONES.values()]
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), fontsize=9, frameon=False)
-    _caption(figure, caption, width_in)
-    return figure
+    definitions = "Columns: methods; rows: layers of the network. Cells say it in words, too; -: not measured."
+    return describe(figure, "How far the maps can be believed", definitions, caption)
 
 
 def curves(panels: Sequence[CurvePanel], caption: str = "") -> Figure:
     """Deletion, insertion and ROAD curves side by side, each map's mean and interval; baselines in gray."""
     width_in = 4.3 * len(panels)
-    figure = Figure(figsize=(width_in, 4.6), layout="constrained")
+    figure = Figure(figsize=(width_in, 3.7), layout="constrained")
     for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         percent = 100 * np.asarray(panel.shares)
         _draw_bands(axis, percent, panel.curves)
@@ -137,8 +137,10 @@ def curves(panels: Sequence[CurvePanel], caption: str = "") -> Figure:
         axis.set_ylim(bottom=0)
         axis.grid(color="0.92")
     _name_lines(figure, [band for panel in panels for band in panel.curves])
-    _caption(figure, caption, width_in)
-    return figure
+    definitions = (
+        "Lines: mean over subjects; bands: its interval. Gray: baselines, which a map has to beat to be of use."
+    )
+    return describe(figure, "Does the network need what the maps show?", definitions, caption)
 
 
 def similarity_steps(
@@ -150,31 +152,31 @@ def similarity_steps(
     a map must fall below.
     """
     width_in = max(6.0, 2.6 + 0.42 * len(steps))
-    figure = Figure(figsize=(width_in, 5.2), layout="constrained")
+    figure = Figure(figsize=(width_in, 4.6), layout="constrained")
     axis = figure.subplots()
     places = np.arange(len(steps) + 1)
     _draw_bands(axis, places, lines, marker="o")
     axis.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     if bound is not None:
-        axis.axhline(bound, color=_BOUND, linewidth=1.0)
+        axis.axhline(bound, color=WARNING, linewidth=1.0)
     names = ["trained\nnetwork", *steps]
     axis.set_xticks(places, names, rotation=50, ha="right", rotation_mode="anchor", fontsize=9)
     axis.set_xlabel("randomised so far, from the head down")
     axis.set_ylabel(f"{measure} with the map before")
     axis.set_ylim(top=1.05)
     axis.grid(axis="y", color="0.92")
-    limit = Line2D([], [], color=_BOUND, linewidth=1.0, label="bound: a map that ends above it fails")
+    limit = Line2D([], [], color=WARNING, linewidth=1.0, label="bound: a map that ends above it fails")
     _name_lines(figure, lines, [] if bound is None else [limit])
-    _caption(figure, caption, width_in)
-    return figure
+    definitions = "1: the same map, 0: no likeness. Lines: mean over subjects; bands: its interval. Gray: controls."
+    return describe(figure, "Do the maps depend on what was learned?", definitions, caption)
 
 
 def hit_rates(rates: Sequence[HitRate], caption: str = "") -> Figure:
     """Horizontal bars of planted-evidence hit rates with intervals, grouped by layer; a tick where chance lies."""
     groups = list(dict.fromkeys(rate.layer for rate in rates))
     methods = list(dict.fromkeys(rate.method for rate in rates if not rate.is_baseline))
-    colours = {method: _COLOURS[place % len(_COLOURS)] for place, method in enumerate(methods)}
-    figure = Figure(figsize=(8.6, 1.7 + 0.3 * (len(rates) + 1.3 * len(groups))), layout="constrained")
+    colours = {method: LINES[place % len(LINES)] for place, method in enumerate(methods)}
+    figure = Figure(figsize=(8.6, 0.8 + 0.3 * (len(rates) + 1.3 * len(groups))), layout="constrained")
     axis = figure.subplots()
     place, places = 0.0, []
     for group in groups:
@@ -194,8 +196,10 @@ def hit_rates(rates: Sequence[HitRate], caption: str = "") -> Figure:
     chance = Line2D([], [], color="black", marker="|", markersize=13, markeredgewidth=2, linestyle="", label="chance")
     interval = Line2D([], [], color="black", linewidth=1.4, label="interval over subjects")
     figure.legend(handles=[interval, chance], loc="outside lower center", ncols=2, fontsize=9, frameon=False)
-    _caption(figure, caption, 8.6)
-    return figure
+    definitions = (
+        "Of each map the share of scans whose hottest pixel lies on the evidence that was put there. Gray: baselines."
+    )
+    return describe(figure, "Do the maps find evidence that is known?", definitions, caption)
 
 
 def _marks(row: VerdictRow) -> tuple[Mark, Mark, Mark]:
@@ -215,8 +219,8 @@ def _styles(lines: Sequence[Band]) -> dict[str, dict[str, Any]]:
     baselines = list(dict.fromkeys(line.name for line in lines if line.is_baseline))
     found: dict[str, dict[str, Any]] = {}
     for place, name in enumerate(maps):
-        dashes = ("-", (0, (5, 2)))[place // len(_COLOURS) % 2]
-        found[name] = {"color": _COLOURS[place % len(_COLOURS)], "linestyle": dashes, "linewidth": 1.8}
+        dashes = ("-", (0, (5, 2)))[place // len(LINES) % 2]
+        found[name] = {"color": LINES[place % len(LINES)], "linestyle": dashes, "linewidth": 1.8}
     for place, name in enumerate(baselines):
         gray, dashes = _GRAYS[place % len(_GRAYS)]
         found[name] = {"color": gray, "linestyle": dashes, "linewidth": 1.5}
@@ -248,9 +252,3 @@ def _draw_rate(axis: Axes, place: float, rate: HitRate, colour: str) -> None:
     axis.plot([rate.low, rate.high], [place, place], color="black", linewidth=1.4)
     axis.plot(rate.chance, place, marker="|", color="black", markersize=13, markeredgewidth=2)
     axis.text(1.015, place, f"{100 * rate.rate:.0f} %", transform=axis.get_yaxis_transform(), va="center", fontsize=8.5)
-
-
-def _caption(figure: Figure, text: str, width_in: float) -> None:
-    """Text above the panels, wrapped to the page."""
-    if text:
-        figure.suptitle("\n".join(textwrap.wrap(text, int(width_in * 14))), fontsize=9, x=0.01, ha="left")

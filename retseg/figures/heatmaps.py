@@ -3,7 +3,6 @@
 C classes, H rows and W columns of pixels. Positions on the page are in inches, so that text never shrinks with it.
 """
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -19,16 +18,16 @@ from matplotlib.figure import Figure
 from retseg.anatomy import CLASS_NAMES
 from retseg.errors import InputError
 from retseg.explain.descriptions import DESCRIPTIONS
+from retseg.figures.captions import describe
+from retseg.figures.palette import WARNING
 
 Array = npt.NDArray[Any]
 Colormap = Literal["inferno", "viridis", "jet", "hot"]
 
 _CELL_IN, _GAP_IN, _MARGIN_IN = 1.5, 0.08, 0.25
 _HEADING_IN, _FOOT_IN, _REMARK_IN = 0.30, 0.26, 0.16  # above and below the pictures of a row
-_TOP_IN, _BAR_IN = 0.95, 1.15  # title with the class names; the colour bar's column
-_LINE_IN = 0.19  # of the caption
+_TOP_IN, _BAR_IN = 0.55, 1.15  # class names; the colour bar's column
 REPEATS = "repeats the prediction"
-_WARNING = "#a11212"
 _FAINTEST, _STRONGEST = 0.25, 0.75  # opacity at heat 0 and 1: the scan stays visible under both
 
 
@@ -87,10 +86,8 @@ def heatmaps(
     foot_in = _FOOT_IN + (_REMARK_IN if has_remarks else 0)
     row_in = _HEADING_IN + _cell_height_in(image) + foot_in
     width_in = 2 * _MARGIN_IN + (1 + len(class_names)) * (_CELL_IN + _GAP_IN) + _BAR_IN
-    caption = textwrap.wrap(_caption(method, score, divisor, rows, has_remarks), width=int(width_in * 12))
-    height_in = _TOP_IN + len(rows) * row_in + _LINE_IN * len(caption) + 2 * _MARGIN_IN
+    height_in = _TOP_IN + len(rows) * row_in + 0.2
     page = _Page(Figure(figsize=(width_in, height_in)), width_in, height_in)
-    page.text(_MARGIN_IN, 0.32, title, fontsize=15, fontweight="bold")
     heat_colours = translucent(colormap)
     for number, row in enumerate(rows):
         assert row.normalised.shape == (len(class_names), *image.shape), (row.label, row.normalised.shape)
@@ -99,8 +96,7 @@ def heatmaps(
     bar_left_in = width_in - _BAR_IN - _MARGIN_IN + 0.15
     bar_height_in = min(len(rows) * row_in - _HEADING_IN - foot_in, 4.5)
     _draw_bar(page.axes(bar_left_in, _TOP_IN + _HEADING_IN, 0.18, bar_height_in), heat_colours)
-    page.text(_MARGIN_IN, height_in - _MARGIN_IN, "\n".join(caption), fontsize=10.5, linespacing=1.25)
-    return page.figure
+    return describe(page.figure, title, _caption(method, score, divisor, rows, has_remarks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +143,7 @@ def _draw_row(page: _Page, top_in: float, image: Array, row: HeatmapRow, heat_co
     """One layer: its name, the image alone, and every class's heat over the image."""
     page.text(_MARGIN_IN, top_in + _HEADING_IN - 0.09, row.label, fontsize=11.5, fontweight="bold")
     if row.note:
-        page.text(_MARGIN_IN + 3.2, top_in + _HEADING_IN - 0.09, row.note, fontsize=10.5, color=_WARNING)
+        page.text(_MARGIN_IN + 3.2, top_in + _HEADING_IN - 0.09, row.note, fontsize=10.5, color=WARNING)
     for column in range(1 + len(row.normalised)):
         left_in = _MARGIN_IN + column * (_CELL_IN + _GAP_IN)
         axes = page.axes(left_in, top_in + _HEADING_IN, _CELL_IN, _cell_height_in(image))
@@ -168,15 +164,15 @@ def _draw_cell(axes: Axes, image: Array, row: HeatmapRow, class_id: int, heat_co
         box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2.5}
         axes.text(0.5, 0.5, message, transform=axes.transAxes, ha="center", va="center", fontsize=10.5, bbox=box)
     said = f"max {raw_max:.3g}\n{remark}" if remark else f"max {raw_max:.3g}"
-    axes.set_xlabel(said, fontsize=9.5, labelpad=2, color=_WARNING if remark == REPEATS else "black")
+    axes.set_xlabel(said, fontsize=9.5, labelpad=2, color=WARNING if remark == REPEATS else "black")
 
 
 def _name_columns(page: _Page, names: Sequence[str], notes: Mapping[int, str]) -> None:
     """Column heads above the first row, with a remark in italics under those that need one."""
     for column, name in enumerate(names):
         centre_in = _MARGIN_IN + column * (_CELL_IN + _GAP_IN) + _CELL_IN / 2
-        page.text(centre_in, 0.70, name, ha="center", fontsize=12)
-        page.text(centre_in, 0.90, notes.get(column, ""), ha="center", fontsize=9.5, fontstyle="italic", color="0.35")
+        page.text(centre_in, 0.28, name, ha="center", fontsize=12)
+        page.text(centre_in, 0.48, notes.get(column, ""), ha="center", fontsize=9.5, fontstyle="italic", color="0.35")
 
 
 def _draw_bar(axes: Axes, heat_colours: ListedColormap) -> None:

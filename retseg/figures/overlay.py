@@ -1,6 +1,5 @@
 """One map of one class, as large as a page: heat over the scan, outline of the predicted layer, a scale in um."""
 
-import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from retseg.bscan import Spacing
+from retseg.figures.captions import describe
 from retseg.figures.heatmaps import Array, Colormap, translucent
+from retseg.figures.palette import OUTLINE
 
 _WIDTH_IN = 8.0
 _LENGTHS_UM = (10, 20, 50, 100, 200, 500, 1000, 2000)
-_OUTLINE = "#56b4e9"
 # White with a dark rim, to be read on bright and on dark scans.
 _BAR_STYLE: dict[str, Any] = {
     "color": "white",
@@ -53,7 +53,7 @@ def overlay(scan: Overlay, name: str, colormap: Colormap = "inferno") -> Figure:
     """Figure of one map over its scan; the colour bar shows the raw heat, without any rescaling."""
     height, width = scan.image.shape
     scan_in = _WIDTH_IN * height / width
-    figure = Figure(figsize=(_WIDTH_IN + 1.4, scan_in + 1.5), layout="constrained")
+    figure = Figure(figsize=(_WIDTH_IN + 1.4, scan_in + 0.2), layout="constrained")
     axis = figure.subplots()
     axis.imshow(scan.image, cmap="gray", interpolation="nearest")
     colours, peak = translucent(colormap), float(scan.heat.max())
@@ -70,21 +70,21 @@ def overlay(scan: Overlay, name: str, colormap: Colormap = "inferno") -> Figure:
         _draw_outline(axis, scan.predicted)
     _draw_scale(axis, scan.spacing, height, width)
     axis.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
-    axis.set_title(f"{scan.layer} in {name}", loc="left", fontsize=13, weight="bold")
     text = (
-        f"{scan.source}. " + ("Outline: " if scan.predicted.any() else "No pixel is ") + f"predicted as {scan.layer}."
+        f"{scan.source}. Colours: the map as it is, not rescaled; no heat: nothing there raises Y. "
+        + ("Outline: " if scan.predicted.any() else "No pixel is ")
+        + f"predicted as {scan.layer}."
     )
     for sentence in (scan.remark, "" if scan.spacing.axial_um else "Pixel size unknown."):
         text += f" {sentence}" if sentence else ""
-    axis.set_xlabel("\n".join(textwrap.wrap(text, 105)), loc="left", fontsize=9)
-    return figure
+    return describe(figure, f"{scan.layer} in {name}", text)
 
 
 def _draw_outline(axis: Axes, predicted: Array) -> None:
     """A line along the edges of the predicted pixels, at the border of the scan, too."""
     padded = np.pad(predicted, 1).astype(float)
     rows, columns = (np.arange(size) - 1 for size in padded.shape)
-    axis.contour(columns, rows, padded, levels=[0.5], colors=_OUTLINE, linewidths=1.1)
+    axis.contour(columns, rows, padded, levels=[0.5], colors=OUTLINE, linewidths=1.1)
 
 
 def _draw_scale(axis: Axes, spacing: Spacing, height: int, width: int) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-MARK = "#0072b2"
-REFERENCE = "#d55e00"
+from retseg.figures.captions import describe
+from retseg.figures.palette import MARK, REFERENCE
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ def paired_subjects(
         )  # fmt: skip
     axis.set_xticks([0, 1], arms)
     axis.set(xlim=(-0.35, 1.35), ylabel=score)
-    axis.legend(frameon=False, fontsize=8, loc="lower right")
-    figure.suptitle(caption, fontsize=9)
-    return figure
+    figure.legend(loc="outside lower center", frameon=False, fontsize=8.5)
+    definitions = "Gray: a subject, its score in either arm. Blue: the mean of the subjects."
+    return describe(figure, f"{_upper(score)}, subject by subject", definitions, caption)
 
 
 def differences(bars: Sequence[DifferenceBar], score: str, reference: str, caption: str) -> Figure:
@@ -63,6 +63,14 @@ def differences(bars: Sequence[DifferenceBar], score: str, reference: str, capti
     axis.invert_yaxis()
     axis.set_xlabel(f"difference in {score}")
     axis.grid(axis="x", color="0.9")
-    axis.legend(frameon=False, fontsize=8, loc="lower left")
-    figure.suptitle(caption, fontsize=9)
-    return figure
+    figure.legend(loc="outside lower center", frameon=False, fontsize=8.5)
+    definitions = (
+        f"Dots: mean over subjects of the paired difference to {reference}; to the right of 0 the score is higher. "
+        "Lines: its 95 % interval over subjects."
+    )
+    return describe(figure, f"{_upper(score)}: difference to {reference}", definitions, caption)
+
+
+def _upper(score: str) -> str:
+    """A score as a heading begins with it."""
+    return score[:1].upper() + score[1:]

@@ -4,19 +4,18 @@ L slabs, B B-scans, W columns (A-scans). Maps are drawn as a fundus is seen: nas
 on top. Where nobody said which eye or which end of the volume it is, the axes say "side A" and "end A".
 """
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
-from matplotlib.patheffects import withStroke
 
 from retseg.anatomy import LAYERS
 from retseg.bscan import Array, Spacing
+from retseg.figures.captions import describe
+from retseg.figures.palette import CROSS, LAYER_COLOURS, RIM, thickness_colours
 from retseg.geometry.etdrs import ETDRS, Ring, sector_thickness
 from retseg.geometry.fovea import Fovea
 from retseg.geometry.thickness import ThicknessProfile, mean_thickness
@@ -28,10 +27,8 @@ SMALLEST_HEIGHT_IN = 4.0
 _PITCH_UM = 20.0
 _LITTLE_COVERED = 0.5
 UNITS = {"um": "µm", "px": "px"}
-# White with a dark rim, to be read on any colour of the map.
-_RIM = [withStroke(linewidth=2.6, foreground="black")]
-_LINE: dict[str, Any] = {"color": "white", "linewidth": 1.1, "path_effects": _RIM}
-_WORD: dict[str, Any] = {"color": "white", "ha": "center", "va": "center", "fontsize": 9, "path_effects": _RIM}
+_LINE: dict[str, Any] = {"color": "white", "linewidth": 1.1, "path_effects": RIM}
+_WORD: dict[str, Any] = {"color": "white", "ha": "center", "va": "center", "fontsize": 9, "path_effects": RIM}
 
 
 def thickness_en_face(
@@ -44,13 +41,13 @@ def thickness_en_face(
 ) -> Figure:
     """Map (B, W) of one slab in mm from the fovea, or from the middle without one, with circles and values around it.
 
-    limits: of the colours, in the map's unit; by default the 1st to 99th percentile. What is not known is grey; sectors
+    limits: of the colours, in the map's unit; by default the 1st to 99th percentile. What is not known is gray; sectors
     of which less than half is known have their value in brackets. InputError where the map has no places.
     """
     grid, chosen = volume.placed(), only_slab(volume, slab)
     centre_um = (0.0, 0.0) if fovea is None else fovea.place_um
     left, right, first, last = grid.extent_um
-    figure_height_in = max(0.74 * _WIDTH_IN * (last - first) / (right - left) + 1.9, SMALLEST_HEIGHT_IN)
+    figure_height_in = max(0.74 * _WIDTH_IN * (last - first) / (right - left) + 0.6, SMALLEST_HEIGHT_IN)
     figure = Figure(figsize=(_WIDTH_IN, figure_height_in), layout="constrained")
     axis = figure.subplots()
     _draw_map(axis, chosen, centre_um, limits)
@@ -58,9 +55,10 @@ def thickness_en_face(
         _draw_sectors(axis, chosen, fovea, rings)
     name_sides(axis, grid, "middle of the field" if fovea is None else "fovea")
     full_name = chosen.slabs[0].full_name
-    axis.set_title(f"{slab} of {name}" + ("" if full_name == slab else f"\n({full_name})"), loc="left", fontsize=11)
-    say_below(figure, what_it_is(chosen, fovea))
-    return figure
+    title = (
+        f"Thickness of {full_name} of {name}" if full_name == slab else f"Thickness of {slab} of {name} ({full_name})"
+    )
+    return describe(figure, title, sentences(what_it_is(chosen, fovea)))
 
 
 def thickness_along(profile: ThicknessProfile, spacing: Spacing, name: str) -> Figure:
@@ -68,7 +66,7 @@ def thickness_along(profile: ThicknessProfile, spacing: Spacing, name: str) -> F
 
     A column with an unknown surface has a gap from there on upwards.
     """
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
     axis = figure.subplots()
     layers = np.stack([profile.of(layer.name) for layer in LAYERS])
     heights = np.concatenate([np.zeros((1, layers.shape[1])), layers[::-1].cumsum(axis=0)])
@@ -78,7 +76,7 @@ def thickness_along(profile: ThicknessProfile, spacing: Spacing, name: str) -> F
     means = dict(zip((slab.name for slab in profile.slabs), mean_thickness(profile)[0], strict=True))
     for layer, low, high in zip(reversed(LAYERS), heights[:-1], heights[1:], strict=True):
         label = f"{layer.name}  {_number(means[layer.name], unit)}"
-        axis.fill_between(across, low, high, color=f"#{bytes(layer.colour).hex()}", linewidth=0, label=label)
+        axis.fill_between(across, low, high, color=LAYER_COLOURS[layer.name], linewidth=0, label=label)
     if "total retina" in means:
         label = f"total retina  {_number(means['total retina'], unit)}"
         axis.plot(across, profile.of("total retina"), color="black", linewidth=1.3, label=label)
@@ -91,9 +89,13 @@ def thickness_along(profile: ThicknessProfile, spacing: Spacing, name: str) -> F
         handles[::-1], labels[::-1], title="mean", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False,
         fontsize=9,
     )  # fmt: skip
-    axis.set_title(name, loc="left", fontsize=11)
-    say_below(figure, [f"Scale in depth: {profile.scale_source}"], 120)
-    return figure
+    said = (
+        "Each layer's thickness along the A-scan, stacked on Bruch's membrane (BM), which is drawn flat",
+        "Beside the names: mean over the columns in which both surfaces are known",
+        "Gap: a surface is not known there",
+        f"Scale in depth: {profile.scale_source}",
+    )
+    return describe(figure, f"Layers along {name}", sentences(said))
 
 
 def only_slab(volume: ThicknessMap, slab: str) -> ThicknessMap:
@@ -116,7 +118,7 @@ def _draw_map(
     across_mm = [(edge - centre_um[0]) / 1e3 for edge in (left, right)]
     upwards_mm = [grid.superior_sign * (edge - centre_um[1]) / 1e3 for edge in (first, last)]
     shown = axis.imshow(
-        values, cmap=matplotlib.colormaps["viridis"].with_extremes(bad="0.82"), vmin=limits[0], vmax=limits[1],
+        values, cmap=thickness_colours(), vmin=limits[0], vmax=limits[1],
         extent=(across_mm[0], across_mm[1], upwards_mm[0], upwards_mm[1]), origin="lower", interpolation="nearest",
     )  # fmt: skip
     axis.set(xlim=across_mm, ylim=sorted(upwards_mm), aspect="equal")
@@ -138,7 +140,7 @@ def _draw_sectors(axis: Axes, chosen: ThicknessMap, fovea: Fovea, rings: Sequenc
     sign, start = chosen.placed().nasal_sign, 0
     for ring in rings:
         axis.add_patch(
-            Circle((0, 0), ring.outer_um / 1e3, fill=False, edgecolor="white", linewidth=1.1, path_effects=_RIM)
+            Circle((0, 0), ring.outer_um / 1e3, fill=False, edgecolor="white", linewidth=1.1, path_effects=RIM)
         )
         for number, middle_deg in enumerate(ring.middles_deg(), start=start):
             middle, edge = np.deg2rad(middle_deg), np.deg2rad(middle_deg - 180 / ring.num_sectors)
@@ -151,7 +153,7 @@ def _draw_sectors(axis: Axes, chosen: ThicknessMap, fovea: Fovea, rings: Sequenc
             place = (sign * radius_mm * np.cos(middle), radius_mm * np.sin(middle))
             _write_value(axis, place, mean, covered, -11 if is_disc else 0)
         start += ring.num_sectors
-    axis.plot(0, 0, marker="+", markersize=10, markeredgewidth=1.3, color="white", path_effects=_RIM)
+    axis.plot(0, 0, **CROSS)
 
 
 def _write_value(axis: Axes, place: tuple[float, float], mean: float, covered: float, shift_points: float) -> None:
@@ -174,21 +176,21 @@ def name_sides(axis: Axes, grid: ScanGrid, origin: str) -> None:
 
 
 def what_it_is(chosen: ThicknessMap, fovea: Fovea | None) -> list[str]:
-    """Sentences below a map: eye, fovea, where every scale comes from, what is grey."""
+    """Sentences below a map: eye, fovea, where every scale comes from, what is gray."""
     grid = chosen.placed()
     eye = {"OD": "Right eye (OD)", "OS": "Left eye (OS)", None: "Which eye it is, nobody said"}[grid.eye]
     order = "the order of B-scans is not known" if grid.first_bscan is None else f"first B-scan {grid.first_bscan}"
-    sentences = [f"{eye}; {order}"]
+    said = [f"{eye}; {order}"]
     if fovea is None:
-        sentences.append("No fovea, so no circles")
+        said.append("No fovea, so no circles")
     elif fovea.source == "user":
-        sentences.append("Fovea (cross) given by the user")
+        said.append("Fovea (cross) given by the user")
     else:
         doubt = f": {fovea.doubt}" if fovea.doubt else ""
-        sentences.append(f"Fovea (cross) {fovea.source}, confidence {fovea.confidence:.2f} of 1{doubt}")
-    sentences.append(f"Scale in depth: {chosen.scale_source}; {grid.provenance}")
-    brackets = "" if fovea is None else "; brackets: less than half of the sector is known"
-    return [*sentences, f"Grey: not known{brackets}"]
+        said.append(f"Fovea (cross) {fovea.source}, confidence {fovea.confidence:.2f} of 1{doubt}")
+    said.append(f"Scale in depth: {chosen.scale_source}; {grid.provenance}")
+    numbers = "" if fovea is None else "; numbers: mean of each sector, in brackets if less than half of it is known"
+    return [*said, f"Gray: not known{numbers}"]
 
 
 def _number(value: float, unit: str) -> str:
@@ -196,7 +198,6 @@ def _number(value: float, unit: str) -> str:
     return "not known" if np.isnan(value) else f"{value:.1f} {unit}"
 
 
-def say_below(figure: Figure, sentences: Sequence[str], width: int = 105) -> None:
-    """Sentences at the foot of the figure."""
-    text = " ".join(f"{sentence}." for sentence in sentences)
-    figure.supxlabel("\n".join(textwrap.wrap(text, width)), fontsize=8.5, x=0.01, ha="left")
+def sentences(said: Sequence[str]) -> str:
+    """Words as sentences of a caption."""
+    return " ".join(f"{words}." for words in said)

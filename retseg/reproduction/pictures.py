@@ -9,7 +9,8 @@ from retseg.anatomy import CLASS_NAMES
 from retseg.explain.score import PAPER_SCORE
 from retseg.figures.describe import sample_grid
 from retseg.figures.heatmaps import HeatmapRow, heatmaps
-from retseg.figures.reproduction import bytes_of, curves_beside_paper, scores_by_class, table_picture
+from retseg.figures.reproduction import curves_beside_paper, scores_by_class, table_picture
+from retseg.figures.saving import bytes_of
 from retseg.figures.scans import predictions
 from retseg.reproduction.claims.explanation import LAST, SECOND_LAST
 from retseg.reproduction.read_run import on_image_grid

@@ -127,7 +127,7 @@ def test_image_files_need_no_labels_and_no_scale(trained_run, tmp_path):
     table = rows(tmp_path / "out" / "maps.csv")
     assert {(row["scan"], row["unit"], row["reference"]) for row in table} == {("eye", "px", "prediction")}
     assert np.isnan(np.load(tmp_path / "out" / "maps" / "eye.npz")["pixel_um"]).all()
-    assert len(list((tmp_path / "out" / "figures" / "overlays").iterdir())) == 7
+    assert len(list((tmp_path / "out" / "figures" / "overlays").glob("*.png"))) == 7
 
 
 @pytest.mark.parametrize("over", ["true", "predicted", "pixel:30,40", "surface:ILM,2"])

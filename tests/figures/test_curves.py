@@ -1,6 +1,7 @@
 import pytest
 
 from retseg.anatomy import LAYER_NAMES
+from retseg.figures.captions import caption_of
 from retseg.figures.curves import history
 
 ROWS = [
@@ -15,7 +16,7 @@ def lines(axis):
 
 def test_losses_of_both_stages_over_epochs_from_one_without_empty_cells():
     drawn = lines(history(ROWS).axes[1])
-    assert drawn == {"train": ([1, 2], [2.0, 1.0]), "val": ([1], [1.5])}
+    assert drawn == {"training": ([1, 2], [2.0, 1.0]), "validation": ([1], [1.5])}
 
 
 def test_each_layer_has_its_curve_and_its_colour():
@@ -26,7 +27,7 @@ def test_each_layer_has_its_curve_and_its_colour():
 
 
 def test_the_stamp_stands_on_the_figure():
-    assert history(ROWS, "leaky split: 38 of 44").get_suptitle() == "leaky split: 38 of 44"
+    assert caption_of(history(ROWS, "leaky split: 38 of 44")).endswith("leaky split: 38 of 44")
 
 
 def test_axes_are_labelled():

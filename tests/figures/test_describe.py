@@ -7,6 +7,7 @@ from matplotlib.colors import to_hex
 from retseg.anatomy import CLASSES, IGNORE
 from retseg.bscan import BScan, ScanKey, Spacing
 from retseg.data.description import describe
+from retseg.figures.captions import caption_of
 from retseg.figures.describe import Sample, class_balance, gray_histograms, sample_grid, thickness
 
 
@@ -31,7 +32,7 @@ def description():
 
 
 def words(figure):
-    return " ".join(figure.get_suptitle().split())
+    return " ".join(caption_of(figure).split())
 
 
 def texts(axis):
@@ -75,7 +76,7 @@ def test_gray_levels_have_a_panel_for_all_each_class_and_the_rest(description):
     assert overall[7] == pytest.approx(100 / 240)
     assert figure.axes[0].get_title().endswith("120 ± 69")
     assert texts(figure.axes[0]) == ["at 0: 0.42 %\nat 255: 0.00 %"]
-    assert figure.get_supxlabel() == "gray level (0 to 255)"
+    assert figure.axes[7].get_xlabel() == "gray level (0 to 255)"
     assert to_hex(figure.axes[6].patches[0].get_facecolor()) == "#0072b2"
     assert stays_on_the_page(figure)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from retseg.bscan import Spacing
+from retseg.figures.captions import caption_of, title_of
 from retseg.figures.en_face import layer_maps, retina_en_face
 from retseg.figures.thickness import beyond
 from retseg.geometry.fovea import fovea_by_user
@@ -31,7 +32,7 @@ def maps_of(figure):
 
 
 def below(figure):
-    return " ".join(figure.get_supxlabel().split())
+    return caption_of(figure)
 
 
 def test_the_sheet_has_every_layer_and_the_total_each_with_colours_of_its_own():
@@ -46,11 +47,10 @@ def test_the_sheet_has_every_layer_and_the_total_each_with_colours_of_its_own():
         assert high - low == pytest.approx(9.6, abs=0.3)
         assert shown.get_extent() == pytest.approx([-1.1, 0.9, 1.0, -0.6])
         assert axis.get_aspect() == 1
-    assert figure.get_suptitle() == "Thickness of layers of s01 (µm)"
+    assert title_of(figure) == "Thickness of layers of s01 (µm)"
     assert below(figure).startswith("Axes: mm from the fovea; left temporal, right nasal, superior on top.")
-    assert "Scale in depth: file header; columns: file header; distance of B-scans: user. Grey: not known." in below(
-        figure
-    )
+    scale = "Scale in depth: file header; columns: file header; distance of B-scans: user. Gray: not known."
+    assert scale in below(figure)
 
 
 def test_a_map_of_other_slabs_shows_these():

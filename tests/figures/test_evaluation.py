@@ -4,6 +4,7 @@ from matplotlib.figure import Figure
 
 from retseg.anatomy import CLASS_NAMES, LAYER_NAMES, SURFACE_NAMES
 from retseg.figures import evaluation as figures
+from retseg.figures.captions import caption_of
 from retseg.metrics.misclassification import MAP_BIN_PX, MAP_DEPTHS_PX, MAP_ROWS
 
 NAN = float("nan")
@@ -14,7 +15,7 @@ def drawn(figure, tmp_path):
     """The figure, after it was drawn without a warning; its caption and units are there."""
     figure.savefig(tmp_path / "figure.png")
     figure.savefig(tmp_path / "figure.pdf")
-    assert figure.get_suptitle().endswith("subjects apart (3 held out)")
+    assert caption_of(figure).endswith("subjects apart (3 held out)")
     assert all(axis.get_xlabel() or axis.get_ylabel() for axis in (figure.axes[0], figure.axes[-1]))
     return figure
 

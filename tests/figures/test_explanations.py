@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
+from retseg.figures.captions import caption_of
 from retseg.figures.explanations import (
     Band,
     CurvePanel,
@@ -94,7 +95,7 @@ def test_axes_say_in_words_what_is_removed_kept_and_measured():
     assert deletion.get_ylabel() == "Dice of the layer"
     assert deletion.get_title() == "deletion\n(lower is more faithful)"
     assert insertion.get_title() == "insertion\n(higher is more faithful)"
-    assert figure._suptitle.get_text() == "12 scans of 6 subjects"
+    assert caption_of(figure).endswith("12 scans of 6 subjects")
     assert legend(figure) == ["gradcam", "random maps", "prediction"]
 
 

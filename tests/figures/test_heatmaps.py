@@ -7,6 +7,7 @@ import pytest
 
 from retseg.errors import InputError
 from retseg.explain.descriptions import DESCRIPTIONS
+from retseg.figures.captions import title_of
 from retseg.figures.heatmaps import HeatmapRow, heatmaps
 
 HEIGHT, WIDTH = 5, 7
@@ -35,7 +36,8 @@ def words(figure):
 def test_a_column_per_class_beside_the_image_and_a_row_per_layer():
     figure = draw([row("conv2d_20", "softmax"), row(), row("encoder5", "encoder5")])
     assert len(figure.axes) == 3 * 9 + 1  # and the colour bar
-    assert words(figure)[:3] == ["scan 1", "conv2d_20 · softmax", "conv2d_19 · decoder1.relu2"]
+    assert title_of(figure) == "scan 1"
+    assert words(figure)[:2] == ["conv2d_20 · softmax", "conv2d_19 · decoder1.relu2"]
     assert "encoder5" in words(figure)
     for name in ("input", "background", "NFL", "GCL-IPL", "INL", "OPL", "ONL-ISM", "ISE", "OS-RPE"):
         assert name in words(figure)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from retseg.bscan import Spacing
+from retseg.figures.captions import caption_of, title_of
 from retseg.figures.overlay import Overlay, overlay
 
 HEIGHT, WIDTH = 40, 60
@@ -21,7 +22,7 @@ def draw(heat=None, spacing=None, predicted=None, **words):
 
 
 def below(figure):
-    return " ".join(figure.axes[0].get_xlabel().split())
+    return caption_of(figure)
 
 
 def test_the_raw_heat_over_the_scan_with_its_own_numbers_on_the_bar():
@@ -35,8 +36,11 @@ def test_the_raw_heat_over_the_scan_with_its_own_numbers_on_the_bar():
 
 def test_title_and_line_below_say_what_it_is():
     figure = draw(remark="repeats the prediction.", spacing=Spacing(4, 12))
-    assert figure.axes[0].get_title(loc="left") == "ISE in s01_b03"
-    assert below(figure) == "Grad-CAM at conv2d_15. Outline: predicted as ISE. repeats the prediction."
+    assert title_of(figure) == "ISE in s01_b03"
+    assert below(figure) == (
+        "Grad-CAM at conv2d_15. Colours: the map as it is, not rescaled; no heat: nothing there raises Y. "
+        "Outline: predicted as ISE. repeats the prediction."
+    )
 
 
 def test_the_outline_runs_along_the_edges_of_the_pixels():

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from retseg.figures.reproduction import bytes_of, curves_beside_paper, scores_by_class, table_picture
+from retseg.figures.captions import caption_of, title_of
+from retseg.figures.reproduction import curves_beside_paper, scores_by_class, table_picture
+from retseg.figures.saving import bytes_of
 
 FINALS = {"accuracy": 0.9, "loss": 0.1, "dice_micro_soft": 0.8, "iou_micro_soft": 0.7}
 
@@ -36,7 +38,9 @@ def test_a_table_is_drawn_whole_with_the_paper_in_its_colour():
     figure = table_picture("Table", ("score", "paper val", "run val"), rows, ["a note"])
     (axis,) = figure.axes
     shown = {text.get_text(): text for text in axis.texts}
-    assert {"Table", "score", "paper val", "run val", *rows[0], *rows[1], "a note"} <= set(shown)
+    assert {"score", "paper val", "run val", *rows[0], *rows[1]} == set(shown)
+    assert title_of(figure) == "Table"
+    assert caption_of(figure) == "In wine red: what the paper prints.\na note"
     assert shown["0.9445"].get_color() == shown["paper val"].get_color() != shown["0.9"].get_color()
     assert (shown["Dice"].get_ha(), shown["12.0"].get_ha()) == ("left", "right")
 

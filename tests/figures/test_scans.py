@@ -28,7 +28,7 @@ def test_prediction_figure_marks_wrong_pixels_and_only_annotated_ones():
     red = (errors == WRONG_COLOUR).all(axis=-1)
     assert red.sum() == 1
     assert red[0, 1]
-    assert figure.axes[3].get_xlabel() == "12.5 % of annotated pixels"
+    assert figure.axes[3].get_xlabel() == "wrong: 12.5 % of annotated pixels"
     assert [axis.get_title() for axis in figure.axes] == ["B-scan", "truth", "prediction", "wrong pixels"]
     assert figure.axes[0].get_ylabel() == "s01"
 

@@ -4,6 +4,7 @@ from matplotlib.patches import Circle
 
 from retseg.bscan import Spacing
 from retseg.errors import InputError
+from retseg.figures.captions import caption_of, title_of
 from retseg.figures.thickness import thickness_along, thickness_en_face
 from retseg.geometry.etdrs import QUADRANTS
 from retseg.geometry.fovea import find_fovea, fovea_by_user
@@ -24,7 +25,7 @@ def drawn(eye="OD", first_bscan="superior", numbers=range(31), unit="um"):
 
 
 def below(figure):
-    return " ".join(figure.get_supxlabel().split())
+    return caption_of(figure)
 
 
 def values_of(axis):
@@ -86,7 +87,7 @@ def test_what_is_below_says_where_everything_comes_from():
         "Right eye (OD); first B-scan superior. Fovea (cross) found in total retina, confidence 1.00 of 1."
     )
     assert "Scale in depth: file header; columns: file header; distance of B-scans: user." in text
-    assert figure.axes[0].get_title(loc="left") == "total retina of s01\n(from the ILM to Bruch's membrane)"
+    assert title_of(figure) == "Thickness of total retina of s01 (from the ILM to Bruch's membrane)"
 
 
 def test_a_doubtful_fovea_is_said_to_be_one():
@@ -164,7 +165,7 @@ def test_layers_stand_upon_bruchs_membrane_up_to_the_total():
     assert axis.get_ylabel() == "thickness (µm)"
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
     assert labels[:2] == ["total retina  280.0 µm", "NFL  10.0 µm"]
-    assert below(figure) == "Scale in depth: file header."
+    assert below(figure).endswith(" Scale in depth: file header.")
 
 
 def test_above_an_unknown_surface_there_is_a_gap():
@@ -179,7 +180,7 @@ def test_without_a_scale_pixels_over_columns():
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("column (A-scan)", "thickness (px)")
     assert axis.get_xlim() == (0, 39)
     figure = thickness_along(profile(Spacing()), Spacing(), "s01")
-    assert below(figure) == "Scale in depth: unknown, so pixels."
+    assert below(figure).endswith("Scale in depth: unknown, so pixels.")
 
 
 def test_a_layer_that_is_nowhere_known_says_so():
