@@ -13,6 +13,7 @@ from retseg.commands.explain import explain
 from retseg.commands.export import export
 from retseg.commands.measure import measure
 from retseg.commands.predict import predict
+from retseg.commands.report import report
 from retseg.commands.reproduce import reproduce
 from retseg.errors import InputError
 
@@ -33,6 +34,7 @@ app.command()(predict)
 app.command()(calibrate)
 app.command()(export)
 app.command()(reproduce)
+app.command()(report)
 
 
 def _print_version(asked: bool) -> None:

@@ -104,13 +104,20 @@ def run_facts(run: ReportedRun) -> list[Fact]:
         ("network sees", "scans at any size" if size is None else f"{size[0]} x {size[1]} px"),
         ("network", f"{class_name(model)} ({options_of(model)})"),
         ("loss", f"{class_name(config.get('loss'))} ({options_of(config.get('loss') or {})})"),
-        ("augmentation", class_name(config.get("augmentation"))),
+        ("augmentation", _augmentation(config.get("augmentation"))),
         ("optimizer", f"{class_name(config.get('optimizer'))}, learning rate {config['optimizer'].get('lr')}"),
         ("training", f"{_epochs(run)}, batches of {data.get('batch_size')}, seed {config.get('seed')}"),
         ("weights", f"chosen by {chosen}"),
         ("split", f"{split['rule']}: " + ", ".join(_side_words(split))),
         ("leakage", run.stamp),
+        *(("of the data", str(line)) for line in (run.evaluation or {}).get("source_notices", ())),
     ]
+
+
+def _augmentation(node: Any) -> str:
+    """Names of the steps, or of the one step."""
+    steps = node.get("steps") if isinstance(node, Mapping) else None
+    return ", ".join(class_name(step) for step in steps) if steps else class_name(node)
 
 
 def _scan_words(scan: Mapping[str, Any]) -> str:

@@ -127,9 +127,7 @@ def _extent(centres: Array) -> float:
     return float(centres[-1] - centres[0]) * len(centres) / (len(centres) - 1)
 
 
-def _maps(
-    arrays: Mapping[str, Array], method: str, layer: str, rows: Mapping[tuple[str, str], Row]
-) -> list[HeatMap]:
+def _maps(arrays: Mapping[str, Array], method: str, layer: str, rows: Mapping[tuple[str, str], Row]) -> list[HeatMap]:
     heat, peaks = arrays[f"{method}/{layer}/normalised"], arrays[f"{method}/{layer}/raw_max"]
     found = []
     for number, name in enumerate(CLASS_NAMES):

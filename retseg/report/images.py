@@ -23,7 +23,9 @@ def gray_webp(image: Array) -> str:
 
 def indexed_png(indices: Array, colours: Sequence[Colour], alphas: Sequence[int]) -> str:
     """Data URI of indices (H, W) uint8 into colours (sRGB 0..255), each with its opacity 0..255."""
-    picture = Image.frombytes("P", (indices.shape[1], indices.shape[0]), np.ascontiguousarray(indices, np.uint8).tobytes())
+    picture = Image.frombytes(
+        "P", (indices.shape[1], indices.shape[0]), np.ascontiguousarray(indices, np.uint8).tobytes()
+    )
     picture.putpalette([part for colour in colours for part in colour])
     buffer = BytesIO()
     bits = next(bits for bits in (1, 2, 4, 8) if len(colours) <= 2**bits)

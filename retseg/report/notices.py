@@ -11,9 +11,9 @@ FEW_SUBJECTS = 6
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One line; letter: of the run, "" for all of them. is_grave: changes what the scores mean."""
+    """One line; letters: of the runs that it is of, none for all of them. is_grave: changes what the scores mean."""
 
-    letter: str
+    letters: tuple[str, ...]
     words: str
     is_grave: bool
 
@@ -21,28 +21,37 @@ class Notice:
 def notices(runs: Sequence[ReportedRun], with_pixels: bool) -> list[Notice]:
     """Notices on all runs, grave ones first."""
     found = [*_on_pixels(runs, with_pixels), *_on_comparison(runs)]
+    of_runs: dict[tuple[str, bool], list[str]] = {}
     for run in runs:
-        found += [Notice(run.letter, words, True) for words in _grave(run)]
-        found += [Notice(run.letter, words, False) for words in _minor(run)]
-    return sorted(dict.fromkeys(found), key=lambda notice: not notice.is_grave)
+        for is_grave, lines in ((True, _grave(run)), (False, _minor(run))):
+            for words in lines:
+                of_runs.setdefault((words, is_grave), []).append(run.letter)
+    found += [Notice(tuple(letters), words, is_grave) for (words, is_grave), letters in of_runs.items()]
+    return sorted(found, key=lambda notice: not notice.is_grave)
 
 
 def _on_pixels(runs: Sequence[ReportedRun], with_pixels: bool) -> Iterator[Notice]:
     real = sorted({run.scored_data for run in runs if run.evaluation is not None and not run.is_made_up})
     if with_pixels and real:
-        words = f"This page holds pixels of {', '.join(real)}: do not pass it on unless the terms of that data allow it."
-        yield Notice("", f"{words} `--no-pixels` makes one without.", True)
+        words = (
+            f"This page holds pixels of {', '.join(real)}: do not pass it on unless the terms of that data allow it."
+        )
+        yield Notice((), f"{words} `--no-pixels` makes one without.", True)
 
 
 def _on_comparison(runs: Sequence[ReportedRun]) -> Iterator[Notice]:
     scored = [run for run in runs if run.evaluation is not None]
     if len({(run.scored_data, frozenset(run.scans)) for run in scored}) > 1:
-        yield Notice("", "The runs were scored on different scans: what differs between columns need not be the runs.", True)
+        yield Notice(
+            (), "The runs were scored on different scans: what differs between columns need not be the runs.", True
+        )
     if len({run.label_origin for run in scored}) > 1:
-        yield Notice("", "The runs were scored against labels of different origin.", True)
+        yield Notice((), "The runs were scored against labels of different origin.", True)
     if len(scored) > 1:
         folders = " ".join(str(run.folder) for run in scored)
-        yield Notice("", f"Columns side by side are no test of a difference; `retseg compare {folders}` makes one.", False)
+        yield Notice(
+            (), f"Columns side by side are no test of a difference; `retseg compare {folders}` makes one.", False
+        )
 
 
 def _grave(run: ReportedRun) -> Iterator[str]:
@@ -82,7 +91,9 @@ def _on_maps(run: ReportedRun, rows: Sequence[SummaryRow]) -> Iterator[str]:
 
 def _minor(run: ReportedRun) -> Iterator[str]:
     if run.evaluation is not None:
-        yield from (f"{str(line)[:1].upper()}{str(line)[1:]}." for line in run.evaluation["notices"])
+        of_source = run.evaluation.get("source_notices", ())  # they stand among the facts of the run
+        said = [str(line) for line in run.evaluation["notices"] if line not in of_source]
+        yield from (f"{line[:1].upper()}{line[1:]}." for line in said)
         if any(row.get("ceiling") is not None for row in run.evaluation["scores"]):
             ceiling = run.evaluation["ceiling"]
             yield f"“{ceiling['title']}”: {ceiling['note']}."

@@ -16,6 +16,8 @@ CURVES = {
     "iou_macro_layers": "IoU, mean of the 7 layers",
     "accuracy": "share of pixels given their class",
 }
+LEAST_SHARE = 0.001
+"""Of the pixels of a group, in a bin of confidence that is drawn: in emptier ones accuracy is chance."""
 GROUPS = {"all": "all annotated pixels", "layers": "pixels predicted to be a layer"}
 
 
@@ -76,8 +78,8 @@ def reliability_charts(run: ReportedRun) -> list[Chart]:
         for kind, name in (("scaled", "scaled"), ("unscaled", "as predicted")):
             table = (calibration.get(kind) or {}).get(group)
             if table is not None:
-                confidence, accuracy = (_numbers(table[column]) for column in ("confidence", "accuracy"))
-                known = [(x, y) for x, y in zip(confidence, accuracy, strict=True) if math.isfinite(x)]
+                columns = (_numbers(table[column]) for column in ("confidence", "accuracy", "share"))
+                known = [(x, y) for x, y, share in zip(*columns, strict=True) if share >= LEAST_SHARE]
                 xs, ys = [x for x, _ in known], [y for _, y in known]
                 series.append(Series(name, xs, ys, style_of(run), kind == "scaled"))
         title = (f"Reliability, {words}", "confidence", "accuracy")

@@ -112,7 +112,7 @@ def scan_panel(run: ReportedRun, case: Case, with_pixels: bool) -> ScanPanel:
     axial_um, lateral_um = case.spacing.axial_um, case.spacing.lateral_um
     height, width = case.truth.shape
     known = axial_um is not None and lateral_um is not None
-    scale = f"{axial_um:.3g} x {lateral_um:.3g} µm a pixel ({case.spacing.source})" if known else "scale unknown"
+    scale = f"{axial_um:.3g} x {lateral_um:.3g} µm a pixel" if known else "scale unknown"
     ranked = sorted(run.scans, key=lambda name: (run.scan_dice(name) is None, run.scan_dice(name)))
     return ScanPanel(
         letter=run.letter,
