@@ -101,7 +101,7 @@ def _config(folder: Path) -> Mapping[str, Any]:
     """The configuration of a run in plain types. InputError where the folder is no run."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
+    from yaml import YAMLError  # type: ignore[import-untyped]  # comes with omegaconf, without stubs
 
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name a run folder, e.g. runs/phantom/2026-01-31_10-00-00")

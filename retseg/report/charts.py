@@ -138,7 +138,7 @@ def mark_chart(
     titles: tuple[str, str], rows: Sequence[MarkedRow], styles: Sequence[RunStyle], words: str, digits: int,
     from_zero: bool = False,
 ) -> Chart:  # fmt: skip
-    """Values with intervals along x, a row each. titles: of the chart, of x. from_zero: whether the axis begins at 0."""
+    """Values with intervals along x, a row each. titles: of the chart, of x. from_zero: the axis begins at 0."""
     left, row_height = 84, ROW_HEIGHT * len(styles) + 8
     known = [number for row in rows for value in row.values for number in value if math.isfinite(number)] or [0.0, 1.0]
     values = nice_ticks(0.0 if from_zero else min(known), max(known))
@@ -150,8 +150,8 @@ def mark_chart(
         for number, ((value, low, high), style) in enumerate(zip(row.values, styles, strict=True)):
             if math.isfinite(value):
                 y = top + 4 + (number + 0.5) * ROW_HEIGHT
-                ends = [x_of(end) if math.isfinite(end) else x_of(value) for end in (low, high)]
-                marks.append(MarkWithInterval(x_of(value), *ends, y, style, f"{row.name}: {value:.{digits}f}"))
+                first, last = (x_of(end) if math.isfinite(end) else x_of(value) for end in (low, high))
+                marks.append(MarkWithInterval(x_of(value), first, last, y, style, f"{row.name}: {value:.{digits}f}"))
     x_ticks = [Tick(x_of(value), f"{value:g}") for value in values]
     height = TOP + len(rows) * row_height + BOTTOM
     return Chart(titles[0], words, titles[1], "", x_ticks, ticks, marks=marks, height=height, left=left)

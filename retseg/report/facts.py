@@ -1,4 +1,4 @@
-"""A run in a few lines: what was run and on what, the split and its audit, its machine, and the commands to repeat it."""
+"""A run in a few lines: what was run and on what, its split and audit, its machine, the commands that repeat it."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from retseg.report.run_folder import EVALUATION, EXPLANATION, MAKERS, REPRODUCTION, ReportedRun
-from retseg.report.tables import Cell, cell_of, unit_of
+from retseg.report.tables import UNKNOWN, Cell, cell_of, unit_of
 
 Fact = tuple[str, str]
 SIDES = {"train": "training", "val": "validation", "test": "test"}
@@ -179,15 +179,16 @@ def coverages(run: ReportedRun, kind: str = "columns") -> tuple[str, list[Covera
     shares = entry["coverage_of_subjects_left_out"][kind]
     rows = zip(entry["slabs"], entry["factors"][kind], shares["mean"], shares["lowest"], strict=True)
     words = (
-        f"{entry['level']:.0%} intervals of thickness in a column ({entry['mode']['words']}), from {entry['num_scans']} "
-        f"scans of {entry['num_subjects']} subjects of {entry['data_name']}, labels {entry['label_origin']}"
+        f"{entry['level']:.0%} intervals of thickness in a column ({entry['mode']['words']}), from "
+        f"{entry['num_scans']} scans of {entry['num_subjects']} subjects of {entry['data_name']}, "
+        f"labels {entry['label_origin']}"
     )
     return words, [Coverage(slab, _number(factor, 2), _number(mean, 3), _number(lowest, 3))
                    for slab, factor, mean, lowest in rows]  # fmt: skip
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return UNKNOWN if value is None else f"{value:.{digits}f}"
 
 
 def environment_facts(run: ReportedRun) -> list[Fact]:

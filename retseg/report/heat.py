@@ -22,6 +22,8 @@ NUM_SCANS = 2
 NUM_LEVELS = 40
 """Of heat in the pictures: finer steps are not seen, and cost twice the bytes."""
 LONGEST_PX = 128
+QUESTIONS = ("faithful", "passes sanity", "stable")
+"""Columns of verdicts.csv."""
 MOSTLY = 0.5
 """From this share of maps on that repeat the prediction, a method at a layer is called redundant."""
 NO_MAP = "no heat at all"
@@ -85,7 +87,7 @@ def summary_rows(explained: Explained) -> list[SummaryRow]:
         SummaryRow(
             row["method"], row["layer"], row["module"], int(row["repeating"]), int(row["num_maps"]), row["identity"],
             f"{float(row['in_layer']):.2f}" if row["in_layer"] else "",
-            *(_verdict(verdicts.get((row["method"], row["layer"])), q) for q in ("faithful", "passes sanity", "stable")),
+            *(_verdict(verdicts.get((row["method"], row["layer"])), question) for question in QUESTIONS),
         )
         for row in explained.summary
     ]  # fmt: skip

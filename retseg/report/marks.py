@@ -1,8 +1,8 @@
 """Reviewers' marks of scans as CSV (RFC 4180): run, scan, verdict, comment. The page writes it, `--marks` reads it.
 
-A spreadsheet takes cells that begin with = + - @ for formulas. Such text gets an apostrophe in front when it is written,
-and loses it again when it is read; text that begins with apostrophes before one of these is treated the same, so that
-what comes back is what was written.
+A spreadsheet takes cells that begin with = + - @ for formulas. Such text gets an apostrophe in front when it is
+written, and loses it again when it is read; text that begins with apostrophes before one of these is treated the same,
+so that what comes back is what was written.
 """
 
 import csv
@@ -18,7 +18,7 @@ COLUMNS = ("run", "scan", "verdict", "comment")
 VERDICTS = ("pass", "check", "fail")
 LONGEST_COMMENT = 2000
 LARGEST_BYTES = 2**24
-FORMULA = re.compile(r"[\s']*[=+\-@＝＋－＠]")
+FORMULA = re.compile(r"[ \t\r\n\xa0']*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """Begins what a spreadsheet may take for a formula; the last four are the full-width forms. As in page.js."""
 
 

@@ -1,5 +1,6 @@
 """What a reader must not overlook, in one line each: it stands at the top of the page."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,7 @@ def _on_comparison(runs: Sequence[ReportedRun]) -> Iterator[Notice]:
     if len({run.label_origin for run in scored}) > 1:
         yield Notice((), "The runs were scored against labels of different origin.", True)
     if len(scored) > 1:
-        folders = " ".join(str(run.folder) for run in scored)
+        folders = " ".join(shlex.quote(str(run.folder)) for run in scored)
         yield Notice(
             (), f"Columns side by side are no test of a difference; `retseg compare {folders}` makes one.", False
         )

@@ -8,6 +8,8 @@ from typing import Any
 from retseg.anatomy import CLASS_NAMES, LAYER_NAMES, SURFACE_NAMES
 from retseg.report.run_folder import ReportedRun, Row
 
+UNKNOWN = "\N{EN DASH}"
+"""What stands where there is no number."""
 AVERAGES = {
     "pooled_macro": "mean of the {}",
     "pooled_micro": "all pixels of the {} together",
@@ -109,7 +111,7 @@ def _row(runs: Sequence[ReportedRun], wanted: Wanted, row: tuple[str, str, str],
 def cell_of(score: Mapping[str, Any] | None, digits: int) -> Cell:
     """A cell from a row of metrics.json."""
     if score is None:
-        return Cell("–")
+        return Cell(UNKNOWN)
     interval = "" if score["low"] is None else f"{score['low']:.{digits}f} to {score['high']:.{digits}f}"
     ceiling = "" if score["ceiling"] is None else f"{score['ceiling']:.{digits}f}"
     return Cell(f"{score['value']:.{digits}f}", interval, ceiling, score["standing"] if ceiling else "")
@@ -141,7 +143,7 @@ def confusion_of(run: ReportedRun) -> Confusion:
     rows = []
     for name, row in zip(CLASS_NAMES, counts, strict=True):
         total = sum(row)
-        cells = [ConfusionCell(_percent(count / total), count / total) if total else ConfusionCell("–", 0.0)
+        cells = [ConfusionCell(_percent(count / total), count / total) if total else ConfusionCell(UNKNOWN, 0.0)
                  for count in row]  # fmt: skip
         rows.append((name, cells))
     return Confusion(run.letter, where, rows)
