@@ -18,7 +18,8 @@ MISSED: Colour = (86, 180, 233)
 """Pixels of a layer that were not found."""
 ADDED: Colour = (230, 159, 0)
 """Pixels that were taken for a layer."""
-NOT_ANNOTATED: Colour = (128, 128, 128)
+NOT_ANNOTATED: Colour = (200, 200, 200)
+"""Hatched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,15 @@ def commands(run: ReportedRun) -> list[str]:
     training = " ".join(["python -m retseg.train", *map(shlex.quote, words[1:])])
     there = {"audit": run.audit, EVALUATION: run.evaluation, EXPLANATION: run.explained, "reference": run.reference,
              REPRODUCTION: run.verdicts}  # fmt: skip
-    return [training, *(f"retseg {MAKERS[part]} {quoted(run.folder)}" for part, content in there.items() if content)]
+    made = [f"retseg {MAKERS[part]} {quoted(run.folder)}" for part, content in there.items() if content]
+    return [training, *(line + _explain_options(run) if line.startswith("retseg explain") else line for line in made)]
+
+
+def _explain_options(run: ReportedRun) -> str:
+    """Options that give the methods and layers of the maps that there are."""
+    assert run.explained is not None
+    names = f" --methods {','.join(run.explained.methods)} --layers {','.join(run.explained.layers)}"
+    return names + (" --check" if run.explained.verdicts else "")
 
 
 def quoted(path: Path) -> str:

@@ -100,6 +100,13 @@ def _verdict(row: Row | None, question: str) -> str:
     return {"True": "yes", "False": "no"}.get(row.get(question, ""), row.get(question, "") or "unknown")
 
 
+def tests_made(explained: Explained) -> str:
+    """Names of the tests of sanity and stability, as columns of verdicts.csv name them."""
+    suffix = ", rank correlation"
+    names = [name.removesuffix(suffix) for name in (explained.verdicts or [{}])[0] if name.endswith(suffix)]
+    return ", ".join(names)
+
+
 def heat_panels(run: ReportedRun, wanted: Sequence[str], with_pixels: bool) -> list[HeatPanel]:
     """Maps of the first NUM_SCANS of the wanted scans that have some, else of the first scans that do."""
     if run.explained is None:

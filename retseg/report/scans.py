@@ -146,10 +146,16 @@ def planes(case: Case) -> list[Plane]:
         change = _change(truth == layer.id, found == layer.id, is_known)
         picture = indexed_png(change, [(0, 0, 0), MISSED, ADDED], [0, 255, 255])
         made.append(Plane("difference", str(layer.id), False, picture))
-    for kind in ("truth", "difference"):
-        if (truth == IGNORE).any():
-            made.append(Plane(kind, "", True, plane_png(truth == IGNORE, NOT_ANNOTATED)))
+    if (truth == IGNORE).any():
+        hatched = plane_png(_hatched(truth == IGNORE), NOT_ANNOTATED)
+        made += [Plane(kind, "", True, hatched) for kind in ("truth", "difference")]
     return made
+
+
+def _hatched(is_on: Array) -> Array:
+    """Pixels (H, W) bool on diagonals, two of six."""
+    diagonals = np.add.outer(np.arange(is_on.shape[0]), np.arange(is_on.shape[1]))
+    return np.asarray(is_on & (diagonals % 6 < 2))
 
 
 def _change(is_true: Array, is_found: Array, is_known: Array) -> Array:

@@ -20,9 +20,9 @@
   function legend(kind, layer) {
     const name = words(chosen("layer"));
     if (kind === "none") return "The scan alone.";
-    if (kind !== "difference") return layer === "every" ? "All layers in their colours; grey: not annotated." : `${name} alone; grey: not annotated.`;
-    if (layer === "every") return "White: pixels whose class is wrong; grey: not annotated, in no score.";
-    return `${name}: blue, missed (truth only); orange, too much (prediction only); grey: not annotated.`;
+    if (kind !== "difference") return layer === "every" ? "All layers in their colours; hatched: not annotated." : `${name} alone; hatched: not annotated.`;
+    if (layer === "every") return "White: pixels whose class is wrong; hatched: not annotated, in no score.";
+    return `${name}: blue, missed (truth only); orange, too much (prediction only); hatched: not annotated.`;
   }
 
   function show() {
