@@ -59,8 +59,13 @@ def build_run(config: DictConfig, data: OctDataModule | None = None) -> Run:
     optimizer, schedule = make(config.optimizer, "optimizer"), make(config.scheduler, "scheduler")
     _refuse_settings_that_fail_late(config, net, optimizer)
     augmentation = make(config.augmentation, "augmentation")
-    module = SegmentationModule(net, loss, optimizer, schedule, seed=config.seed, augmentation=augmentation)
+    teacher = make(config.get("teacher"), "teacher")  # run folders of before have no such option
+    module = SegmentationModule(
+        net, loss, optimizer, schedule, seed=config.seed, augmentation=augmentation, teacher=teacher
+    )
     callbacks: list[Callback] = _make_all(config.callbacks, "callbacks")
+    if teacher is not None:
+        teacher.check(callbacks)
     loggers: list[Logger] = _make_all(config.logger, "logger")
     check_types(config.trainer, "trainer")
     trainer = make(config.trainer, "trainer", callbacks=callbacks, logger=loggers or False)

@@ -17,6 +17,7 @@ from retseg.data.dataset import Batch
 from retseg.errors import InputError
 from retseg.metrics.overlap import OverlapScores
 from retseg.training.joint import JointLoss, JointNet
+from retseg.training.mean_teacher import MeanTeacher
 from retseg.training.schedules import Schedule
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -29,6 +30,7 @@ class SegmentationModule(LightningModule):
     Logs once an epoch, for stages train and val: <stage>/loss, the mean over the stage's scans of their batch's loss;
     <stage>/{accuracy,dice_micro_soft,iou_micro_soft,dice_macro_8,...} and <stage>_class/{dice,iou,accuracy}/<class>,
     see `OverlapScores`. Training scores are of the weights as they were at each step, on augmented scans if any are.
+    With a teacher also train/teacher_loss, which train/loss holds already.
     Every step starts from random state of its own, seeded by (seed, epoch, step), so that a resumed run draws what an
     undisturbed one would have drawn.
     """
@@ -42,9 +44,11 @@ class SegmentationModule(LightningModule):
         class_names: Sequence[str] = CLASS_NAMES,
         seed: int = 0,
         augmentation: Augmentation | None = None,
+        teacher: MeanTeacher | None = None,
     ) -> None:
         super().__init__()
         self.net, self.loss, self.seed, self.augmentation = net, loss, seed, augmentation
+        self.teacher = teacher
         self.class_names = tuple(class_names)
         self._make_optimizer, self._schedule = optimizer, schedule
         self._plateau: ReduceLROnPlateau | None = None
@@ -62,10 +66,13 @@ class SegmentationModule(LightningModule):
         torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx, self.global_rank)) % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Scalar loss of a batch, augmented if training augments."""
+        """Scalar loss of a batch, augmented if training augments, with what a teacher says of it."""
         if self.augmentation is not None:
             batch = self.augmentation(batch)
-        loss = self._step("train", self.train_scores, batch)
+        if self.teacher is None:
+            loss = self._step("train", self.train_scores, batch)
+        else:
+            loss = self._taught_step(self.teacher, batch)
         if not torch.isfinite(loss):
             raise InputError(
                 f"epoch {self.current_epoch}, batch {batch_idx}: loss {float(loss)} on {', '.join(batch['name'])}; "
@@ -82,6 +89,16 @@ class SegmentationModule(LightningModule):
         scores.update(logits.detach(), batch["mask"])
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["name"]), sync_dist=True)
         return loss
+
+    def _taught_step(self, teacher: MeanTeacher, batch: Batch) -> Tensor:
+        answer = teacher.answer(self.trainer, batch)
+        batch = teacher.disturbed(batch)
+        logits, loss = self._logits_and_loss(batch)
+        taught = teacher.weighted_loss(logits, answer, batch["mask"], self.global_step)
+        self.train_scores.update(logits.detach(), batch["mask"])
+        losses = {"train/loss": loss + taught, "train/teacher_loss": taught}
+        self.log_dict(losses, on_step=False, on_epoch=True, batch_size=len(batch["name"]), sync_dist=True)
+        return losses["train/loss"]
 
     def _logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits (N, C, H, W) and the scalar loss of a batch, from one forward pass."""

@@ -41,7 +41,8 @@ def run_cut_off(
     interrupt += f"step: {step}, name: {signal_name}}}"
     command = [sys.executable, "-m", "retseg.train", *TINY, *options, interrupt, f"hydra.run.dir={run_dir}"]
     root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+    threads = str(torch.get_num_threads())  # as many as here, where runs are resumed: sums come out alike
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": threads}
     return subprocess.run(command, cwd=run_dir, env=environment, capture_output=True, text=True, check=False)
 
 

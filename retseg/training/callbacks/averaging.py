@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
-from torch import Tensor
+from torch import Tensor, nn
 
 from retseg.errors import InputError
 from retseg.training.callbacks.interrupt import SaveOnInterrupt
@@ -27,6 +27,14 @@ class AverageWeights(WeightAveraging):
         super().__init__(multi_avg_fn=self._average)
         self.decay = decay
         self._is_swapped = False
+
+    @property
+    def average(self) -> nn.Module:
+        """The module with the averaged weights; while training, beside the one that learns."""
+        assert self._average_model is not None
+        assert not self._is_swapped
+        module: nn.Module = self._average_model.module
+        return module
 
     @torch.no_grad()
     def _average(self, averages: Sequence[Tensor], weights: Sequence[Tensor], num_averaged: Tensor | int) -> None:

@@ -23,6 +23,8 @@ pytestmark = [
 ]
 # With augmentation that draws all it can: the average can only be the same where the draws are.
 EMA = ("callbacks=ema", "callbacks.averaging.decay=0.8", "augmentation=strong", "trainer.max_epochs=3")
+# The average teaches: what it is decides what is learned.
+TAUGHT = (*EMA, "teacher=mean", "teacher.pixels=all", "teacher.ramp_steps=4", "teacher.loss.min_confidence=0.0")
 
 
 class Watch(Callback):
@@ -85,7 +87,7 @@ def test_training_itself_does_not_notice_the_average():
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("averaged")
-    finished = run_cut_off(run_dir, 10**9, "SIGKILL", EMA)
+    finished = run_cut_off(run_dir, 10**9, "SIGKILL", TAUGHT)
     assert finished.returncode == 0, finished.stderr
     return run_dir
 
@@ -117,7 +119,7 @@ def validated(run_dir, net):
 
 @pytest.mark.parametrize(("signal_name", "code"), [("SIGKILL", -9), ("SIGTERM", 143)])
 def test_cut_off_in_mid_epoch_and_resumed_has_the_same_average(train, undisturbed, tmp_path, signal_name, code):
-    assert run_cut_off(tmp_path, 7, signal_name, EMA).returncode == code
+    assert run_cut_off(tmp_path, 7, signal_name, TAUGHT).returncode == code
     train("", f"resume={tmp_path}", "callbacks.cut.step=1000000000", tiny=())
     for name in ("last", "best"):
         resumed, whole = checkpoint(tmp_path, name), checkpoint(undisturbed, name)
