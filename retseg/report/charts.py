@@ -102,7 +102,7 @@ class MarkedRow:
 def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     """About as many round numbers as wanted that span low to high, the ends included or passed."""
     if not high > low:
-        high = low + 1
+        low, high = low - 0.1, low + 0.1
     raw = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(raw))
     step = power * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
@@ -176,6 +176,6 @@ def _path(points: Sequence[Point]) -> str:
         if not (math.isfinite(x) and math.isfinite(y)):
             is_down = False
             continue
-        words.append(f"{'L' if is_down else 'M'}{x:g} {y:g}")
+        words.append(f"L{x:g} {y:g}" if is_down else f"M{x:g} {y:g} h0")  # h0: a point alone is a dot
         is_down = True
     return " ".join(words)

@@ -72,12 +72,18 @@ def _scored_on(run: ReportedRun) -> str:
         return f"not evaluated ({run.data_name})"
     scans, subjects = len(run.scans), len(run.evaluation["subjects"])
     side = SIDES.get(str(run.evaluation["split"].get("side")), "all")
-    return f"{run.scored_data}: {scans} {side} scans of {subjects} subject{'s' * (subjects != 1)}"
+    return f"{run.scored_data}: {counted(scans, f'{side} scan')} of {counted(subjects, 'subject')}"
+
+
+def counted(count: int, what: str) -> str:
+    """E.g. "3 scans"."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _score(run: ReportedRun, score: str, of: str, average: str, digits: int, unit: str = "") -> Cell:
     cell = cell_of(run.find(score, of, average), digits)
-    return Cell(f"{cell.value} {unit}".rstrip(), cell.interval, cell.ceiling, cell.standing)
+    value = cell.value if cell.value == UNKNOWN else f"{cell.value} {unit}".rstrip()
+    return Cell(value, cell.interval, cell.ceiling, cell.standing)
 
 
 def _epochs(run: ReportedRun) -> str:
@@ -143,7 +149,7 @@ def _side_words(split: Mapping[str, Any]) -> Iterator[str]:
     for side, words in SIDES.items():
         if names := split.get(side):
             subjects = len({str(name).rpartition("_b")[0] for name in names})
-            yield f"{len(names)} {words} scans of {subjects} subject{'s' * (subjects != 1)}"
+            yield f"{counted(len(names), f'{words} scan')} of {counted(subjects, 'subject')}"
 
 
 def split_subjects(run: ReportedRun) -> list[Fact]:

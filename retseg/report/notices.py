@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from retseg.report.heat import SummaryRow, summary_rows
 from retseg.report.run_folder import EVALUATION, EXPLANATION, ReportedRun
 
-FEW_SUBJECTS = 6
+SAID_ALREADY = "the pixel size is unknown"
+"""Begins the line of an evaluation that a grave notice says, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,11 @@ def _on_maps(run: ReportedRun, rows: Sequence[SummaryRow]) -> Iterator[str]:
 def _minor(run: ReportedRun) -> Iterator[str]:
     if run.evaluation is not None:
         of_source = run.evaluation.get("source_notices", ())  # they stand among the facts of the run
-        said = [str(line) for line in run.evaluation["notices"] if line not in of_source]
+        said = [
+            str(line)
+            for line in run.evaluation["notices"]
+            if line not in of_source and not line.startswith(SAID_ALREADY)
+        ]
         yield from (f"{line[:1].upper()}{line[1:]}." for line in said)
         if any(row.get("ceiling") is not None for row in run.evaluation["scores"]):
             ceiling = run.evaluation["ceiling"]

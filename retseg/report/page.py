@@ -140,7 +140,7 @@ def _of_runs(runs: Sequence[ReportedRun]) -> Mapping[str, Any]:
         "environments": {run.letter: environment_facts(run) for run in runs},
         "commands": {run.letter: commands(run) for run in runs},
         "score_charts": score_charts(runs),
-        "tables": [[score_table(runs, one) for one in group] for group in (OVERLAP, SURFACES, THICKNESS)],
+        "tables": [[score_table(scored, one) for one in group] for group in (OVERLAP, SURFACES, THICKNESS)],
         "curve_charts": curve_charts(runs),
         "confusions": [confusion_of(run) for run in runs],
         "reliability": {run.letter: reliability_charts(run) for run in runs},

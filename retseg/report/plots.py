@@ -27,20 +27,31 @@ def style_of(run: ReportedRun) -> RunStyle:
 
 
 def score_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
-    """Dice by layer, and mean absolute error by surface, of the runs that are scored."""
+    """Dice by layer of the runs that are scored, and mean absolute error by surface: a chart for each unit."""
     scored = [run for run in runs if run.evaluation is not None]
     if not scored:
         return []
-    styles, who = [style_of(run) for run in scored], ", ".join(run.letter for run in scored)
-    dice = [MarkedRow(name, [_value(run, "dice", name) for run in scored]) for name in LAYER_NAMES]
-    surface = [MarkedRow(n, [_value(run, "surface_mean_absolute", n) for run in scored]) for n in SURFACE_NAMES]
-    units = " or ".join(sorted({unit_of(run) for run in scored}))
     titles = ("Dice by layer", "Dice, pooled over pixels (higher is better)")
-    others = ("Surface error", f"mean absolute error, {units} (lower is better)")
-    return [
-        mark_chart(titles, dice, styles, f"Dice of each layer with its 95 % interval, runs {who}", 3),
-        mark_chart(others, surface, styles, f"Error of each surface with its interval, runs {who}", 1, from_zero=True),
-    ]
+    charts = [_mark_chart(titles, "dice", LAYER_NAMES, scored, 3)]
+    for unit in dict.fromkeys(unit_of(run) for run in scored):
+        titles = ("Surface error", f"mean absolute error, {unit} (lower is better)")
+        alike = [run for run in scored if unit_of(run) == unit]
+        charts.append(_mark_chart(titles, "surface_mean_absolute", SURFACE_NAMES, alike, 1, from_zero=True))
+    return charts
+
+
+def _mark_chart(
+    titles: tuple[str, str],
+    score: str,
+    names: Sequence[str],
+    runs: Sequence[ReportedRun],
+    digits: int,
+    from_zero: bool = False,
+) -> Chart:
+    """One score of layers or surfaces with intervals, a mark for each run."""
+    rows = [MarkedRow(name, [_value(run, score, name) for run in runs]) for name in names]
+    words = f"{titles[0]} with 95 % intervals, runs {', '.join(run.letter for run in runs)}: {titles[1]}"
+    return mark_chart(titles, rows, [style_of(run) for run in runs], words, digits, from_zero)
 
 
 def _value(run: ReportedRun, score: str, of: str) -> tuple[float, float, float]:
