@@ -12,6 +12,8 @@ import numpy as np
 Colour = tuple[int, int, int]
 NUM_STEPS = 254
 
+EDGE: Colour = (0, 0, 0)
+"""Between layers: on bright scans a colour-blind reader cannot tell the lowest layer from what lies below it."""
 WRONG: Colour = (255, 255, 255)
 """Any wrong pixel."""
 MISSED: Colour = (86, 180, 233)
@@ -39,7 +41,7 @@ RUN_STYLES = (
 )
 """By place of the run; there are as many runs in a report as there are styles."""
 
-VERDICT_COLOURS = {"pass": "#00795a", "check": "#b36b00", "fail": "#a11212"}
+VERDICT_COLOURS = {"pass": "#00795a", "check": "#8f5600", "fail": "#a11212"}
 """Each stands beside its word and its sign."""
 
 VIRIDIS: Sequence[Colour] = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))

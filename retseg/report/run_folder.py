@@ -222,9 +222,8 @@ def _by_scan(path: Path) -> dict[str, dict[str, Row]]:
     by_scan: dict[str, dict[str, Row]] = {}
     for row in read_rows(path):
         if row.get("layer") not in (*CLASS_NAMES, SCAN) or row.get("scan") is None:
-            raise InputError(
-                f"{path}: layer {row.get('layer')!r} of scan {row.get('scan')!r}; run `retseg evaluate` again"
-            )
+            found = f"layer {row.get('layer')!r} of scan {row.get('scan')!r}"
+            raise InputError(f"{path}: {found} is no row of scans; run `retseg evaluate` again")
         by_scan.setdefault(row["scan"], {})[row["layer"]] = row
     return by_scan
 

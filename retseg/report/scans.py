@@ -12,7 +12,7 @@ from retseg.anatomy import IGNORE, LAYERS, SURFACE_NAMES
 from retseg.bscan import Array
 from retseg.evaluation.case import Case
 from retseg.evaluation.store import load_case
-from retseg.report.colours import ADDED, MISSED, NOT_ANNOTATED, WRONG
+from retseg.report.colours import ADDED, EDGE, MISSED, NOT_ANNOTATED, WRONG
 from retseg.report.images import gray_webp, indexed_png, plane_png
 from retseg.report.run_folder import EVALUATION, ReportedRun
 
@@ -140,6 +140,7 @@ def planes(case: Case) -> list[Plane]:
         for kind, mask in labelled
         for layer in LAYERS
     ]
+    made += [Plane(kind, EVERY, True, plane_png(_edges(mask), EDGE)) for kind, mask in labelled]
     is_known = (truth != IGNORE) & (found != IGNORE)
     made.append(Plane("difference", EVERY, True, plane_png(is_known & (truth != found), WRONG)))
     for layer in LAYERS:
@@ -150,6 +151,13 @@ def planes(case: Case) -> list[Plane]:
         hatched = plane_png(_hatched(truth == IGNORE), NOT_ANNOTATED)
         made += [Plane(kind, "", True, hatched) for kind in ("truth", "difference")]
     return made
+
+
+def _edges(mask: Array) -> Array:
+    """Pixels (H, W) bool whose class is another than that of the pixel above, where both have one."""
+    is_edge = np.zeros(mask.shape, bool)
+    is_edge[1:] = (mask[1:] != mask[:-1]) & (mask[1:] != IGNORE) & (mask[:-1] != IGNORE)
+    return is_edge
 
 
 def _hatched(is_on: Array) -> Array:
