@@ -100,7 +100,7 @@ def _verdict(row: Row | None, question: str) -> str:
     return {"True": "yes", "False": "no"}.get(row.get(question, ""), row.get(question, "") or "unknown")
 
 
-def tests_made(explained: Explained) -> str:
+def names_of_tests(explained: Explained) -> str:
     """Names of the tests of sanity and stability, as columns of verdicts.csv name them."""
     suffix = ", rank correlation"
     names = [name.removesuffix(suffix) for name in (explained.verdicts or [{}])[0] if name.endswith(suffix)]

@@ -25,7 +25,7 @@ from retseg.report.facts import (
     run_facts,
     split_subjects,
 )
-from retseg.report.heat import HeatPanel, heat_panels, summary_rows, tests_made
+from retseg.report.heat import HeatPanel, heat_panels, summary_rows, names_of_tests
 from retseg.report.marks import COLUMNS, FORMULA, LONGEST_COMMENT, VERDICTS, Mark
 from retseg.report.notices import notices
 from retseg.report.plots import curve_charts, reliability_charts, score_charts, style_of
@@ -146,7 +146,7 @@ def _of_runs(runs: Sequence[ReportedRun]) -> Mapping[str, Any]:
         "reliability": {run.letter: reliability_charts(run) for run in runs},
         "coverages": {run.letter: coverages(run) for run in runs},
         "summaries": {run.letter: summary_rows(run.explained) for run in runs if run.explained is not None},
-        "verdict_tests": {run.letter: tests_made(run.explained) for run in runs if run.explained is not None},
+        "verdict_tests": {run.letter: names_of_tests(run.explained) for run in runs if run.explained is not None},
     }
 
 

@@ -40,6 +40,7 @@ def draw_run(
     stamp: str = APART,
     spacing: Spacing | None = None,
     has_second: bool = True,
+    with_image: bool = True,
     parts: Sequence[str] = ("audit", "evaluation", "explanation", "reference", "reproduction"),
 ) -> Path:
     """A run folder with the parts that are named; gives the folder."""
@@ -48,7 +49,9 @@ def draw_run(
     if "audit" in parts:
         _write_audit(folder, stamp)
     if "evaluation" in parts:
-        _write_evaluation(folder, data_name, label_origin, stamp, spacing or Spacing(4.0, 10.0, "test"), has_second)
+        pixel = spacing or Spacing(4.0, 10.0, "test")
+        cases = [drawn_case(place, pixel, has_second, with_image) for place in range(len(SCANS))]
+        _write_evaluation(folder, cases, data_name, label_origin, stamp)
     if "explanation" in parts:
         write_explanation(folder)
     if "reference" in parts:
@@ -66,21 +69,18 @@ def labels(shift: int) -> Labelling:
     return Labelling.from_surfaces(rows, ROWS)
 
 
-def drawn_case(place: int, spacing: Spacing, has_second: bool) -> Case:
+def drawn_case(place: int, spacing: Spacing, has_second: bool, with_image: bool = True) -> Case:
     """Scan number `place`, its prediction `place` rows too deep."""
     truth, found = labels(0), labels(place)
     logits = torch.nn.functional.one_hot(torch.from_numpy(np.maximum(found.mask, 0)).long(), 8).permute(2, 0, 1)
     image = (np.maximum(truth.mask, 0) * 30).astype(np.uint8)
     return Case(
-        SCANS[place], SCANS[place][:3], found, truth, labels(1) if has_second else None, spacing, image,
-        network(3.0 * logits.float(), truth.mask),
+        SCANS[place], SCANS[place][:3], found, truth, labels(1) if has_second else None, spacing,
+        image if with_image else None, network(3.0 * logits.float(), truth.mask),
     )  # fmt: skip
 
 
-def _write_evaluation(
-    folder: Path, data_name: str, label_origin: str, stamp: str, spacing: Spacing, has_second: bool
-) -> None:
-    cases = [drawn_case(place, spacing, has_second) for place in range(len(SCANS))]
+def _write_evaluation(folder: Path, cases: Sequence[Case], data_name: str, label_origin: str, stamp: str) -> None:
     measured = measure_scans(cases, lambda case: case)
     origin = Origin(
         "a run", with_label_origin(stamp, label_origin), data_name, label_origin, *ceiling_words(label_origin),
