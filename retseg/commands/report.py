@@ -76,7 +76,9 @@ def report(
     with replacing_file(target) as partial:
         partial.write_bytes(page)
     num_scans = len(pictures.scans)
-    typer.echo(f"{target}: {len(page) / 1e6:.1f} MB, {num_scans} scan{'s' * (num_scans != 1)}, {len(read)} marks")
+    typer.echo(
+        f"{target}: {len(page) / 1e6:.1f} MB, {num_scans} scan{'s' * (num_scans != 1)}, {len(read)} mark{'s' * (len(read) != 1)}"
+    )
 
 
 def _target(runs: Sequence[Path], output: Path | None, overwrite: bool) -> Path:
