@@ -11,6 +11,7 @@ from retseg.commands.compare import compare
 from retseg.commands.evaluate import evaluate
 from retseg.commands.explain import explain
 from retseg.commands.export import export
+from retseg.commands.gallery import gallery
 from retseg.commands.measure import measure
 from retseg.commands.predict import predict
 from retseg.commands.report import report
@@ -35,6 +36,7 @@ app.command()(calibrate)
 app.command()(export)
 app.command()(reproduce)
 app.command()(report)
+app.command()(gallery)
 
 
 def _print_version(asked: bool) -> None:

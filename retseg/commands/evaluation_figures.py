@@ -1,6 +1,6 @@
 """The figures of an evaluation: figures/*.png and *.pdf in its folder, each with its definition and the stamp."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,35 +24,47 @@ def draw_figures(evaluation: Evaluation, folder: Path) -> None:
     """Draw all figures anew; the folder holds the old ones until the new ones are whole."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing_folder(folder) as partial:
-        for name, figure in _figures(evaluation):
-            save_png_and_pdf(figure, partial / name, DPI)
+        for name, drawn in FIGURES.items():
+            if (figure := drawn(evaluation)) is not None:
+                save_png_and_pdf(figure, partial / name, DPI)
 
 
-def _figures(evaluation: Evaluation) -> "Iterator[tuple[str, Figure]]":
-    found, axial_um = evaluation.misclassified, _common_axial_um(evaluation)
-    yield "scores", _scores(evaluation)
-    text = "Wrong pixels by distance to the nearest true surface, along the A-scan, from the middle of the pixel."
-    yield "errors_by_distance", figures.errors_by_distance(found.by_distance(), axial_um, _caption(evaluation, text))
+def errors_by_distance(evaluation: Evaluation) -> "Figure":
+    """Wrong pixels by their distance to a surface."""
     text = (
-        "Share of pixels that are wrong, by depth below the true inner limiting membrane (ILM) and by place in the "
-        "width; all scans together. White: no pixel."
+        "Distance: to the nearest true surface, along the A-scan, from the middle of the pixel; pooled over the "
+        "annotated pixels of all scans. None: no pixel lies so far off."
+    )
+    rows = evaluation.misclassified.by_distance()
+    return figures.errors_by_distance(rows, _common_axial_um(evaluation), _caption(evaluation, text))
+
+
+def error_map(evaluation: Evaluation) -> "Figure":
+    """Wrong pixels by depth and place."""
+    text = (
+        "Share of annotated pixels that are wrong, by depth below the true inner limiting membrane (ILM) and by place "
+        "in the width; all scans together. White: no pixel."
     )
     depths = list(range(*MAP_DEPTHS_PX, MAP_BIN_PX))
-    planes = (found.error_map[0], found.error_map[1])
-    yield "error_map", figures.error_map(*planes, depths, MAP_BIN_PX, axial_um, _caption(evaluation, text))
+    wrong, pixels = evaluation.misclassified.error_map
+    axial_um = _common_axial_um(evaluation)
+    return figures.error_map(wrong, pixels, depths, MAP_BIN_PX, axial_um, _caption(evaluation, text))
+
+
+def over_and_under(evaluation: Evaluation) -> "Figure":
+    """Pixels too many and too few by class."""
     text = (
-        "Left: false positives (too many) and false negatives (too few) over the class's true pixels. Right: the "
-        "classes that its missed pixels were given to; background lies next to the first and to the last layer."
+        "Left: false positives (too many) and false negatives (too few) over the class's true pixels, pooled over all "
+        "scans; absent: the truth has none. Right: the classes that its missed pixels were given to; background lies "
+        "next to the first and to the last layer."
     )
-    shares, neighbours = found.over_and_under(), found.neighbours()
-    yield "over_and_under", figures.over_and_under(shares, neighbours, _caption(evaluation, text))
-    if (figure := _reliability(evaluation)) is not None:
-        yield "reliability", figure
-    if (figure := _worst(evaluation)) is not None:
-        yield "worst_scans", figure
+    found = evaluation.misclassified
+    return figures.over_and_under(found.over_and_under(), found.neighbours(), _caption(evaluation, text))
 
 
-def _scores(evaluation: Evaluation) -> "Figure":
+def scores(evaluation: Evaluation) -> "Figure":
+    """Dice and surface errors beside their ceiling."""
+
     def mark(score: str, of: str) -> figures.ScoreMark:
         row = evaluation.find(score, of, "pooled")
         assert row is not None
@@ -60,7 +72,7 @@ def _scores(evaluation: Evaluation) -> "Figure":
 
     text = (
         "Dice: 2 TP / (2 TP + FP + FN), pooled over the pixels of all scans. Surface error: mean distance along the "
-        "A-scan, over columns in which both surfaces are known. Lines: 95 % bootstrap interval over "
+        "A-scan, over columns in which both surfaces are known. No dot: absent. Lines: 95 % bootstrap interval over "
         f"{len(evaluation.subjects)} subject(s)."
     )
     if any(record.ceiling is not None for record in evaluation.records):
@@ -74,7 +86,7 @@ def _scores(evaluation: Evaluation) -> "Figure":
     )
 
 
-def _reliability(evaluation: Evaluation) -> "Figure | None":
+def reliability(evaluation: Evaluation) -> "Figure | None":
     """Before and after scaling; None without probabilities."""
     before = reliability_table(evaluation.records, [UNSCALED] * len(evaluation.records))
     if before is None:
@@ -85,13 +97,14 @@ def _reliability(evaluation: Evaluation) -> "Figure | None":
         row = evaluation.find(score, "all", "pooled")
         errors += [] if row is None else [f"{row.value:.4f} {words}"]
     text = (
-        f"Reliability: accuracy of pixels by confidence, in 15 bins. Expected calibration error {', '.join(errors)}. "
+        "Accuracy of pixels by confidence, in 15 bins, every 11th pixel of all scans; an empty bin has no dot. "
+        f"Expected calibration error (mean |accuracy - confidence| by pixels) {', '.join(errors)}. "
         f"Temperature: {evaluation.scaling.fitted_on}."
     )
     return figures.reliability(before, after, _caption(evaluation, text))
 
 
-def _worst(evaluation: Evaluation) -> "Figure | None":
+def worst_scans(evaluation: Evaluation) -> "Figure | None":
     """The worst scans as pictures; None where no image is at hand."""
     by_name = {record.name: record for record in evaluation.records}
     shown = [
@@ -102,7 +115,7 @@ def _worst(evaluation: Evaluation) -> "Figure | None":
     ]  # fmt: skip
     if not shown:
         return None
-    text = "The worst scans: lowest mean Dice of the layers that are in the truth (at the left)."
+    text = "The worst scans, by the mean Dice of the layers that are in the truth (at the left)."
     return predictions(shown, _caption(evaluation, text))
 
 
@@ -118,3 +131,14 @@ def _caption(evaluation: Evaluation, text: str) -> str:
     origin = evaluation.origin
     scans = f"{len(evaluation.records)} scans of {len(evaluation.subjects)} subject(s)"
     return f"{text}\n{origin.data_name}, labels {origin.label_origin}: {scans}; {origin.stamp}"
+
+
+FIGURES: "dict[str, Callable[[Evaluation], Figure | None]]" = {
+    "scores": scores,
+    "errors_by_distance": errors_by_distance,
+    "error_map": error_map,
+    "over_and_under": over_and_under,
+    "reliability": reliability,
+    "worst_scans": worst_scans,
+}
+"""What draws each figure by its file's name; None where an evaluation has nothing for it."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from retseg.commands.explained_scans import ExplainedScans, SeenScan
 from retseg.commands.explained_score import WantedScore
-from retseg.commands.explanation_figures import draw_maps, draw_overlays, draw_trial
+from retseg.commands.explanation_figures import Tried, draw_maps, draw_overlays, draw_trial
 from retseg.commands.explanation_files import clear_earlier, write_maps, write_tables, write_trial
 from retseg.commands.explanation_report import print_explanation, print_trial
 from retseg.commands.progress import progress
@@ -115,7 +115,7 @@ def _check(run: ScoredRun, scans: ExplainedScans, wanted: Wanted, folder: Path, 
     found = verdicts(trial, together, subjects)
     summaries = summarise(records)
     write_trial(folder, trial, together, subjects, found, summaries)
-    draw_trial(folder / "figures", trial, together, subjects, found, summaries, scans.stamp)
+    draw_trial(folder / "figures", Tried(trial, together, subjects, found, summaries, scans.stamp))
     if not wanted.quiet:
         print_trial(found, summaries, len(chosen), len(set(subjects)))
 

@@ -1,7 +1,9 @@
 """Figures of `retseg explain`: heat maps of scans, and how the maps fared in their tests."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from retseg.explain.beyond_baselines import mean_interval, subject_means
 from retseg.explain.descriptions import describe_method
 from retseg.explain.engine import Explanation
 from retseg.explain.faithfulness import Curves
-from retseg.explain.records import JudgedMaps
+from retseg.explain.records import JudgedMaps, MapRecord
 from retseg.explain.sanity import CONTROLS, RANK_BOUND, SanityTest
 from retseg.explain.shared_maps import map_name
 from retseg.explain.summary import MapSummary
@@ -24,80 +26,111 @@ from retseg.figures.heatmaps import heatmaps
 from retseg.figures.overlay import Overlay, overlay
 from retseg.figures.saving import save_png_and_pdf
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 DPI = 150
 
 
 def draw_maps(folder: Path, found: Explanation, judged: JudgedMaps, scan: SeenScan, stamp: str) -> None:
     """SCAN_METHOD.png and .pdf: all classes at all layers."""
     make_folder(folder)
-    predicted = found.probabilities[0].argmax(0)
-    image = scan.image[0, 0].numpy()
     for method in dict.fromkeys(method for method, _ in found.maps):
-        layers = [layer for other, layer in found.maps if other == method]
-        figure = heatmaps(
-            image,
-            [heatmap_row(found, judged, method, layer) for layer in layers],
-            title=f"{method} of {scan.name}",
-            score=f"{found.score.describe()} ({stamp})",
-            method=describe_method(method),
-            notes=absent_classes(scan.mask, predicted, found.probabilities.shape[1]),
-        )
-        save_png_and_pdf(figure, folder / f"{scan.name}_{method}", DPI)
+        save_png_and_pdf(maps_figure(found, judged, scan, method, stamp), folder / f"{scan.name}_{method}", DPI)
+
+
+def maps_figure(found: Explanation, judged: JudgedMaps, scan: SeenScan, method: str, stamp: str) -> "Figure":
+    """Maps of all classes at all layers by one method."""
+    return heatmaps(
+        scan.image[0, 0].numpy(),
+        [heatmap_row(found, judged, method, layer) for other, layer in found.maps if other == method],
+        title=f"{method} of {scan.name}",
+        score=f"{found.score.describe()} ({stamp})",
+        method=describe_method(method),
+        notes=absent_classes(scan.mask, found.probabilities[0].argmax(0), found.probabilities.shape[1]),
+    )
 
 
 def draw_overlays(folder: Path, found: Explanation, judged: JudgedMaps, scan: SeenScan) -> None:
     """SCAN_METHOD_LAYER_CLASS.png and .pdf: each layer of the retina large, over its scan."""
     make_folder(folder)
-    predicted, image = found.probabilities[0].argmax(0), scan.image[0, 0].numpy()
     for record in judged.records:
-        if record.class_id == 0:
-            continue
-        heat = judged.maps[record.method, record.layer][0, record.class_id].numpy()
-        source = f"{record.method} at {record.layer} ({record.module}); Y: {found.score.describe()}"
-        shown = Overlay(
-            image, heat, (predicted == record.class_id).numpy(), record.class_name, source, record.stamp, scan.spacing
-        )
-        name = f"{scan.name}_{record.method}_{record.layer}_{record.class_name}".replace("/", "-")
-        save_png_and_pdf(overlay(shown, scan.name), folder / name, 100)
+        if record.class_id > 0:
+            name = f"{scan.name}_{record.method}_{record.layer}_{record.class_name}".replace("/", "-")
+            save_png_and_pdf(overlay_figure(found, judged, record, scan), folder / name, 100)
 
 
-def draw_trial(
-    folder: Path,
-    trial: Trial,
-    tried: TriedScan,
-    subjects: Sequence[str],
-    found: Sequence[MapVerdict],
-    summaries: Sequence[MapSummary],
-    stamp: str,
-) -> None:
+def overlay_figure(found: Explanation, judged: JudgedMaps, record: MapRecord, scan: SeenScan) -> "Figure":
+    """One map large, over its scan."""
+    shown = Overlay(
+        image=scan.image[0, 0].numpy(),
+        heat=judged.maps[record.method, record.layer][0, record.class_id].numpy(),
+        predicted=(found.probabilities[0].argmax(0) == record.class_id).numpy(),
+        layer=record.class_name,
+        source=f"{record.method} at {record.layer} ({record.module}); Y: {found.score.describe()}",
+        remark=record.stamp,
+        spacing=scan.spacing,
+    )
+    return overlay(shown, scan.name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried:
+    """A trial and its outcome on scans of subjects, with all that stands in the captions."""
+
+    trial: Trial
+    together: TriedScan
+    subjects: Sequence[str]
+    found: Sequence[MapVerdict]
+    summaries: Sequence[MapSummary]
+    stamp: str
+
+    @property
+    def who(self) -> str:
+        """What was pooled."""
+        count = f"{len(self.subjects)} scans of {len(set(self.subjects))} subjects"
+        return f"{count}, the {len(LAYERS)} layers together. {self.stamp}"
+
+
+def draw_trial(folder: Path, tried: Tried) -> None:
     """verdicts, faithfulness_LAYER and randomisation_LAYER, as PNG and PDF."""
     make_folder(folder)
-    who = f"{len(subjects)} scans of {len(set(subjects))} subjects, the {len(LAYERS)} layers together. {stamp}"
-    save_png_and_pdf(
-        verdict_table(_verdict_rows(found, summaries), _verdict_caption(found, who)), folder / "verdicts", DPI
+    save_png_and_pdf(verdict_figure(tried), folder / "verdicts", DPI)
+    for layer in tried.trial.layers:
+        save_png_and_pdf(faithfulness_figure(tried, layer), folder / f"faithfulness_{layer}", DPI)
+        save_png_and_pdf(randomisation_figure(tried, layer), folder / f"randomisation_{layer}", DPI)
+
+
+def verdict_figure(tried: Tried) -> "Figure":
+    """What was found for each method and layer."""
+    return verdict_table(_verdict_rows(tried.found, tried.summaries), _verdict_caption(tried.found, tried.who))
+
+
+def faithfulness_figure(tried: Tried, layer: str) -> "Figure":
+    """Curves of maps at one layer, a panel a perturbation."""
+    curves_of = tried.together.curves
+    panels = [_panel(test, maps, tried.trial, layer, tried.subjects) for test, maps in curves_of.items()]
+    text = (
+        f"Maps at {layer}: Dice of the layer that the map is of, as its hottest pixels are taken out of the scan "
+        f"(deletion: blurred; ROAD: filled in from around) or put back (insertion), against the "
+        f"{next(iter(next(iter(curves_of.values())).values())).reference}. Bands: 95 % bootstrap interval over "
+        f"subjects. {tried.who}"
     )
-    for layer in trial.layers:
-        panels = [_panel(test, maps, trial, layer, subjects) for test, maps in tried.curves.items()]
-        text = (
-            f"Maps at {layer}: Dice of the layer that the map is of, as its hottest pixels are taken out of the scan "
-            f"(deletion: blurred; ROAD: filled in from around) or put back (insertion), against the "
-            f"{next(iter(next(iter(tried.curves.values())).values())).reference}. Bands: 95 % bootstrap interval over "
-            f"subjects. {who}"
-        )
-        save_png_and_pdf(curves(panels, text), folder / f"faithfulness_{layer}", DPI)
-        test = tried.sanity["random weights"]
-        names = [map_name(method, layer) for method in trial.methods]
-        lines = [_steps_band(test[name], name.split(" at ")[0], subjects) for name in names]
-        lines += [_steps_band(test[name], name, subjects, is_control=True) for name in CONTROLS]
-        text = (
-            f"Maps at {layer} against those of the trained network, while its weights are lost from the head down "
-            f"(Adebayo et al. 2018). The edges know no network and must stay at 1; a map that stays high does not show "
-            f"what was learned. {who}"
-        )
-        steps = test[names[0]].steps[1:]
-        save_png_and_pdf(
-            similarity_steps(steps, lines, "rank correlation", RANK_BOUND, text), folder / f"randomisation_{layer}", DPI
-        )
+    return curves(panels, text)
+
+
+def randomisation_figure(tried: Tried, layer: str) -> "Figure":
+    """Likeness of maps at one layer while weights are lost."""
+    test = tried.together.sanity["random weights"]
+    names = [map_name(method, layer) for method in tried.trial.methods]
+    lines = [_steps_band(test[name], name.split(" at ")[0], tried.subjects) for name in names]
+    lines += [_steps_band(test[name], name, tried.subjects, is_control=True) for name in CONTROLS]
+    text = (
+        f"Maps at {layer} against those of the trained network, while its weights are lost from the head down "
+        f"(Adebayo et al. 2018). The edges know no network and must stay at 1; a map that stays high does not show "
+        f"what was learned. {tried.who}"
+    )
+    return similarity_steps(test[names[0]].steps[1:], lines, "rank correlation", RANK_BOUND, text)
 
 
 def _panel(test: str, maps: Mapping[str, Curves], trial: Trial, layer: str, subjects: Sequence[str]) -> CurvePanel:

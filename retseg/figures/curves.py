@@ -1,6 +1,7 @@
 """Curves over epochs, from the rows of metrics.csv."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,13 +12,13 @@ from retseg.figures.palette import LAYER_COLOURS
 
 PANELS = (
     ("accuracy", "accuracy (share of pixels)"),
-    ("loss", "loss (its own unit)"),
+    ("loss", "loss"),
     ("dice_micro_soft", "Dice, micro soft (0 to 1)"),
     ("iou_micro_soft", "IoU, micro soft (0 to 1)"),
 )
-STAGES = (("train", "training", "--"), ("val", "validation", "-"))
+_STAGES = (("train", "training", "--"), ("val", "validation", "-"))
 
-DEFINITIONS = (
+_DEFINITIONS = (
     "Each epoch's scores are pooled over the pixels of all its scans; what nobody annotated is in none. "
     "Accuracy: share of pixels given their class, background included. Loss: mean over scans. "
     "Micro soft (the paper's Dice and IoU): over all pixels and classes together; Dice is then the mean probability of "
@@ -25,21 +26,31 @@ DEFINITIONS = (
 )
 
 
-def history(rows: Sequence[Mapping[str, str]], caption: str = "") -> Figure:
-    """The paper's Figure 3, accuracy, loss, Dice and IoU for training and validation, and hard Dice per layer."""
-    return describe(_panels(rows), "Training, epoch by epoch", DEFINITIONS, caption)
+@dataclass(frozen=True, slots=True)
+class HeldAgainst:
+    """A value that a curve is held against: a dotted line, its colour and its name."""
+
+    value: float
+    colour: str
+    label: str
 
 
-def history_beside(
-    rows: Sequence[Mapping[str, str]], lines: Mapping[str, Sequence[tuple[float, str, str]]], title: str, caption: str
+def history(
+    rows: Sequence[Mapping[str, str]],
+    caption: str = "",
+    marks: Mapping[str, Sequence[HeldAgainst]] | None = None,
+    title: str = "Training, epoch by epoch",
 ) -> Figure:
-    """The same with horizontal lines (value, colour, label) in the panel of each score."""
+    """The paper's Figure 3, accuracy, loss, Dice and IoU for training and validation, and hard Dice per layer.
+
+    marks: dotted lines in the panel of a score (a name of PANELS).
+    """
     figure = _panels(rows)
     for axis, (name, _) in zip(figure.axes, PANELS, strict=False):
-        for value, colour, label in lines.get(name, ()):
-            axis.axhline(value, color=colour, linestyle=":", label=label)
+        for mark in (marks or {}).get(name, ()):
+            axis.axhline(mark.value, color=mark.colour, linestyle=":", label=mark.label)
         axis.legend(frameon=False, fontsize=8)
-    return describe(figure, title, DEFINITIONS, caption)
+    return describe(figure, title, _DEFINITIONS, caption)
 
 
 def _panels(rows: Sequence[Mapping[str, str]]) -> Figure:
@@ -47,10 +58,9 @@ def _panels(rows: Sequence[Mapping[str, str]]) -> Figure:
     axes = figure.subplots(2, 3).flat
     for name, label in PANELS:
         axis = next(axes)
-        for stage, words, style in STAGES:
+        for stage, words, style in _STAGES:
             _draw(axis, rows, f"{stage}/{name}", words, "black", style)
         axis.set(xlabel="epoch", ylabel=label)
-        axis.legend(frameon=False, fontsize=9)
     axis = next(axes)
     for layer in LAYER_NAMES:
         _draw(axis, rows, f"val_class/dice/{layer}", layer, LAYER_COLOURS[layer])
@@ -59,7 +69,7 @@ def _panels(rows: Sequence[Mapping[str, str]]) -> Figure:
     axis.legend(frameon=False, fontsize=8, ncols=2, loc="lower right")
     axis = next(axes)
     _draw(axis, rows, "lr", "learning rate", "black")
-    axis.set(xlabel="epoch", ylabel="learning rate (a step)", yscale="log")
+    axis.set(xlabel="epoch", ylabel="learning rate", yscale="log")
     return figure
 
 

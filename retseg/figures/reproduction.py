@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from retseg.bscan import Array
 from retseg.figures.captions import describe
-from retseg.figures.curves import history_beside
+from retseg.figures.curves import HeldAgainst, history
 from retseg.figures.palette import LAYER_COLOURS, PAPER, SCORE
 
 _OURS, _PAPER = "this run", "paper"
@@ -24,10 +24,10 @@ def curves_beside_paper(
 
     plateau is the accuracy at which the paper's own training stayed for its first epochs.
     """
-    lines = {name: [(value, PAPER, f"paper's end, {value:.4g}")] for name, value in finals.items()}
-    lines["accuracy"].append((plateau, "0.6", f"paper's first 20 epochs, {plateau:.3f}"))
+    marks = {name: [HeldAgainst(value, PAPER, f"paper's end, {value:.4g}")] for name, value in finals.items()}
+    marks["accuracy"].append(HeldAgainst(plateau, "0.6", f"paper's first 20 epochs, {plateau:.3f}"))
     dotted = "Dotted: what the paper prints of its own validation."
-    return history_beside(rows, lines, "Training, beside the paper's final values", f"{dotted} {caption}")
+    return history(rows, f"{dotted} {caption}", marks, "Training, beside the paper's final values")
 
 
 def scores_by_class(iou: Array, recall: Array, class_names: Sequence[str], caption: str) -> Figure:
