@@ -75,10 +75,9 @@ def report(
     make_folder(target.parent)
     with replacing_file(target) as partial:
         partial.write_bytes(page)
-    num_scans = len(pictures.scans)
-    typer.echo(
-        f"{target}: {len(page) / 1e6:.1f} MB, {num_scans} scan{'s' * (num_scans != 1)}, {len(read)} mark{'s' * (len(read) != 1)}"
-    )
+    counts = (f"{count} {what}{'' if count == 1 else 's'}" for count, what in
+              ((len(pictures.scans), "scan"), (len(read), "mark")))  # fmt: skip
+    typer.echo(f"{target}: {len(page) / 1e6:.1f} MB, {', '.join(counts)}")
 
 
 def _target(runs: Sequence[Path], output: Path | None, overwrite: bool) -> Path:
