@@ -84,6 +84,19 @@ class RunMetrics:
         labels = "" if self.label_origin in ("manual", "exact") else f"; labels are {self.label_origin}, not manual"
         return self.audit.stamp + labels
 
+    @property
+    def best(self) -> dict[str, str | int | float]:
+        """The best checkpoint in one row, for dashboards: validation scores, absent classes left out, and the rest."""
+        row: dict[str, str | int | float] = {"stamp": self.stamp, "best/epoch": self.epoch}
+        row |= {f"best/{name}": value for name, value in self.val.scores.items() if value == value}
+        return row | {"best/chosen_by": self.chosen_by, "best/weights_sha256": self.weights_sha256}
+
+
+def run_tags(audit: Audit, label_origin: str) -> tuple[str, str]:
+    """What a list of runs must show of each: whether its split leaks, and who drew its labels."""
+    split = {"leaky": "leaky", "apart": "subjects apart", "unknown": "subjects unknown"}[audit.verdict]
+    return split, f"labels {label_origin}"
+
 
 def save_metrics(metrics: RunMetrics, run_dir: Path) -> None:
     """Write metrics.json: scores, confusion matrices, split, checkpoint and the definition of every score."""
@@ -114,6 +127,8 @@ def draw_figures(trainer: Trainer, metrics: RunMetrics, run_dir: Path) -> None:
     log_figure(trainer, "curves", history(read_history(run_dir / "metrics.csv"), metrics.stamp))
     caption = f"validation, epoch {metrics.epoch}: % of the true class's pixels\n{metrics.stamp}"
     log_figure(trainer, "confusion", confusion(metrics.val.confusion.numpy(), metrics.class_names, caption))
+    counts = [[name, *row] for name, row in zip(metrics.class_names, metrics.val.confusion.tolist(), strict=True)]
+    log_table(trainer, "confusion_px", ("truth", *metrics.class_names), counts)
     log_table(trainer, "scores", ("class", "dice", "iou", "accuracy"), _class_rows(metrics.val, metrics.class_names))
     paper_rows: list[list[Any]] = [
         [label, metrics.train.scores[name], metrics.val.scores[name]] for label, name in PAPER_ROWS

@@ -19,7 +19,7 @@ from retseg.bscan import BScan
 from retseg.build import Run, build_data, build_run, load_config
 from retseg.commands.evaluate import evaluate_run, tell
 from retseg.commands.existing_run import existing_run
-from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, save_metrics
+from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, run_tags, save_metrics
 from retseg.commands.start_weights import load_start
 from retseg.data.audit import Audit, AuditRecorder
 from retseg.errors import InputError
@@ -27,7 +27,7 @@ from retseg.training import wandb_run
 from retseg.training.datamodule import OctDataModule
 from retseg.training.environment import describe_environment, is_main_process
 from retseg.training.evaluation import SetScores, score_set
-from retseg.training.log_figure import log_summary
+from retseg.training.log_figure import log_checkpoint, log_summary, log_tags
 
 # Lightning tells on every start which limits are at their defaults, and tips; its warnings stay.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -79,13 +79,15 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
     for logger in run.trainer.loggers:
         plain = _plain(config)
         logger.log_hyperparams(plain | {"stamp": audit.stamp, "audit": plain["audit"] | {"verdict": audit.verdict}})
+    log_tags(run.trainer, run_tags(audit, run.data.source.label_origin))
     run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint)
     metrics = _score_best(console, run, audit)
     if not is_main_process():
         return metrics.val.scores["dice_macro_layers"]
     save_metrics(metrics, run_dir)
     draw_figures(run.trainer, metrics, run_dir)
-    log_summary(run.trainer, {f"best/{name}": value for name, value in metrics.val.scores.items()})
+    log_summary(run.trainer, metrics.best)
+    log_checkpoint(run.trainer, metrics.checkpoint, ("best", "latest"), metrics.best)
     print_summary(console, metrics, run_dir)
     if config.evaluate:
         tell(*evaluate_run(run_dir))

@@ -1,4 +1,4 @@
-"""The one place that knows what a logger can show: figures, tables, masks and files, for every logger of a trainer.
+"""The one place that knows what a logger can show: figures, tables, masks, values and files, for every logger.
 
 Figures are also saved in the run folder, so that a run without any dashboard has them all.
 """
@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from lightning import Trainer
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from retseg.figures.saving import save_png_and_pdf
+from retseg.training.wandb_run import RunLogger
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,25 +33,34 @@ def log_figure(trainer: Trainer, key: str, figure: "Figure") -> Path:
     """Save a figure as figures/<key>.png and .pdf (slashes of the key become folders) and send it to the loggers."""
     path = figures_dir(trainer) / f"{key}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    figure.savefig(path.with_suffix(".pdf"))
+    save_png_and_pdf(figure, path.with_suffix(""), dpi=150)
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
+        if isinstance(logger, RunLogger):
             logger.log_image(key=key, images=[str(path)], step=trainer.global_step)
         elif isinstance(logger, TensorBoardLogger):
+            figure.set_dpi(100)  # the PDF has left its own
             logger.experiment.add_figure(key, figure, trainer.global_step)
     return path
 
 
 def log_table(trainer: Trainer, key: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Send a table to the loggers that have tables (the caller keeps its own CSV)."""
+    """Send a table to the loggers that have tables (the caller keeps its own CSV); TensorBoard gets it as text."""
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
+        if isinstance(logger, RunLogger):
             logger.log_table(key=key, columns=list(columns), data=[list(row) for row in rows], step=trainer.global_step)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text(key, _markdown(columns, rows), trainer.global_step)
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """A table in Markdown, numbers to four digits."""
+    cells = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    lines = [list(columns), ["---"] * len(columns), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def log_masks(trainer: Trainer, key: str, image: Array, masks: Mapping[str, Array], class_names: Sequence[str]) -> None:
-    """Send one B-scan (H, W) uint8 with its class masks (H, W) as a switchable overlay.
+    """Send one B-scan (H, W) uint8 with its class masks (H, W) as a switchable overlay: W&B alone has such a thing.
 
     W&B draws float images in 0..1 all black, hence uint8; label -1 (nobody annotated) is sent as a class of its own.
     """
@@ -59,12 +71,35 @@ def log_masks(trainer: Trainer, key: str, image: Array, masks: Mapping[str, Arra
         for name, mask in masks.items()
     }
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
+        if isinstance(logger, RunLogger):
             logger.log_image(key=key, images=[image], masks=[overlays], step=trainer.global_step)
 
 
 def log_summary(trainer: Trainer, values: Mapping[str, Cell]) -> None:
-    """Set final values of the run (W&B summary; other loggers have no such place)."""
+    """Set final values of the run: W&B's summary; in TensorBoard a point each, words as text."""
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.summary.update(dict(values))
+        if isinstance(logger, RunLogger):
+            logger.log_summary(values)
+        elif isinstance(logger, TensorBoardLogger):
+            for name, value in values.items():
+                if isinstance(value, int | float):
+                    logger.experiment.add_scalar(name, value, trainer.global_step)
+                else:
+                    logger.experiment.add_text(name, str(value), trainer.global_step)
+            logger.experiment.flush()
+
+
+def log_tags(trainer: Trainer, tags: Sequence[str]) -> None:
+    """Mark the run with what a list of runs must show: W&B's tags; in TensorBoard a text."""
+    for logger in trainer.loggers:
+        if isinstance(logger, RunLogger):
+            logger.log_tags(tags)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text("tags", ", ".join(tags), trainer.global_step)
+
+
+def log_checkpoint(trainer: Trainer, path: Path, aliases: Sequence[str], metadata: Mapping[str, Any]) -> None:
+    """Keep a checkpoint beside the run: a W&B artifact with aliases; no other logger holds files."""
+    for logger in trainer.loggers:
+        if isinstance(logger, RunLogger):
+            logger.log_checkpoint(path, aliases, metadata)

@@ -1,82 +1,201 @@
-"""What a run tells W&B, read back from the offline file that it wrote."""
+"""What a run tells W&B and TensorBoard, read back from the files that it wrote."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import wandb
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from retseg.anatomy import CLASS_NAMES
-from retseg.training.wandb_run import is_logged_in
+from retseg.training import wandb_run
+from retseg.training.history import read_history
+from retseg.training.wandb_run import is_logged_in, wandb_logger
 from tests.conftest import TINY
+from tests.training.offline_run import read_run, runs_below
 
-WITH_WANDB = [option for option in TINY if not option.startswith("logger=")]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # W&B's own
 
-
-def records(run_file: Path) -> list[dict]:
-    """All records of an offline run, in order."""
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run_file)]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return [json.loads(line) for line in printed.splitlines()]
+WITHOUT_LOGGER = [option for option in TINY if not option.startswith("logger=")]
+QUICK = ("trainer.max_epochs=1", "callbacks.gradcam=null", "callbacks.predictions=null")
 
 
-@pytest.fixture
-def logged_out(monkeypatch, tmp_path):
-    """Nobody is logged in, whatever this machine knows; gives the path of the netrc file."""
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.delenv("WANDB_MODE", raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    return tmp_path / "netrc"
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A finished run of two epochs with both dashboards."""
+    from retseg.train import main
+
+    folder = tmp_path_factory.mktemp("dashboards") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "offline")
+        patch.chdir(folder.parent)
+        options = [*WITHOUT_LOGGER, "logger=[csv_wandb,tensorboard]", f"hydra.run.dir={folder}"]
+        patch.setattr("sys.argv", ["retseg.train", *options])
+        main()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told(run_dir):
+    (run,) = runs_below(run_dir)
+    return run
+
+
+@pytest.fixture(scope="module")
+def events(run_dir):
+    found = EventAccumulator(str(run_dir / "tensorboard"))
+    found.Reload()
+    return found
+
+
+@pytest.fixture(scope="module")
+def metrics(run_dir):
+    return json.loads((run_dir / "metrics.json").read_text())
 
 
 def test_logged_in_means_a_key_is_to_be_found(logged_out, monkeypatch):
     assert not is_logged_in()
     logged_out.write_text("machine example.org login user password secret\n")
     assert not is_logged_in()
-    logged_out.write_text("machine api.wandb.ai login user password secret\n")
+    for host in ("api.wandb.ai", wandb.Settings().base_url.removeprefix("https://")):
+        logged_out.write_text(f"machine {host} login user password secret\n")
+        assert is_logged_in()
+    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org:8443")
+    assert not is_logged_in()
+    logged_out.write_text("machine wandb.example.org:8443 login user password secret\n")
     assert is_logged_in()
     logged_out.unlink()
     monkeypatch.setenv("WANDB_API_KEY", "x")
     assert is_logged_in()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # W&B's own
-def test_an_offline_run_holds_configuration_scores_images_and_maps(train, logged_out):
-    run_dir = train("run", tiny=WITH_WANDB)
-    (run_file,) = run_dir.glob("wandb/offline-run-*/*.wandb")
-    found = records(run_file)
-    text = run_file.parent / "files"
-    told = json.dumps(found)
-    for name in CLASS_NAMES:
-        assert f"val_class/dice/{name}" in told
-    for key in (
-        "val/dice_micro_soft",
-        "predictions",
-        "confusion",
-        "curves",
-        "gradcam",
-        "best/dice_macro_layers",
-        "stamp",
-    ):
-        assert key in told, key
-    assert "optimizer" in told
-    assert found[-1]["type"] in ("exit", "final", "footer"), found[-1]
-    images = sorted((text / "media" / "images").rglob("*.png"))
-    scans = [path for path in images if path.parent.name == "scans" and "mask" not in path.name]
-    masks = [path for path in images if path.name.endswith(".mask.png")]
-    assert scans
-    assert len(masks) == 2 * len(scans), "a prediction and a truth each"
-    assert all(np.asarray(Image.open(path)).mean() > 5 for path in scans), "an image is black"
-    assert set(np.unique(np.asarray(Image.open(masks[0])))) <= set(range(len(CLASS_NAMES) + 1))
+def test_name_tags_and_configuration(told):
+    assert told.name == "phantom/run"
+    assert told.group == ""
+    assert told.tags == ["subjects apart", "labels exact"]
+    assert told.config["optimizer"]["lr"] == 1e-3
+    assert told.config["model"]["width"] == 2
+    assert told.config["stamp"] == "subjects apart (1 held out)"
+    assert told.has_ended
 
 
-def test_each_job_of_a_multirun_is_a_run_of_its_own_in_one_group(train, logged_out, tmp_path):
-    quick = ("trainer.max_epochs=1", "callbacks.gradcam=null", "callbacks.predictions=null")
-    train("", "-m", "seed=0,1", *quick, f"hydra.sweep.dir={tmp_path / 'sweep'}", tiny=WITH_WANDB)
-    run_files = sorted(tmp_path.glob("sweep/job*/wandb/offline-run-*/*.wandb"))
-    runs = [next(r["run"] for r in records(path) if r["type"] == "run") for path in run_files]
-    assert len({run["run_id"] for run in runs}) == 2
-    assert [run.get("run_group") for run in runs] == [f"{tmp_path.name}/sweep"] * 2
+def test_each_layer_has_a_history_over_epochs(told, run_dir):
+    saved = read_history(run_dir / "metrics.csv")
+    for stage in ("train", "val"):
+        for kind in ("dice", "iou"):
+            for name in CLASS_NAMES:
+                key = f"{stage}_class/{kind}/{name}"
+                assert told.values(key) == pytest.approx([float(row[key]) for row in saved], nan_ok=True)
+    for key in ("val/loss", "val/dice_macro_layers"):
+        rows = [row for row in told.history if key in row]
+        assert [row["epoch"] for row in rows] == [0, 1]
+    for curves in ("val/*", "val_class/*", "train/*", "train_class/*"):
+        assert told.step_metrics[curves] == "epoch"
+
+
+def test_scans_are_not_black_and_carry_both_masks_with_the_names_of_layers(told):
+    keys = {key for row in told.history for key in row if key.startswith("scans/")}
+    assert keys == {"scans/s02_b00_g1", "scans/s02_b01_g1"}
+    for key in keys:
+        sent = told.values(key)[-1]
+        assert np.asarray(Image.open(told.media / sent["filenames"][0])).mean() > 5
+        (masks,) = sent["all_masks"]
+        assert set(masks) == {"prediction", "truth"}
+        truth = np.asarray(Image.open(told.media / masks["truth"]["path"]))
+        assert truth.shape == (64, 64)
+        assert set(np.unique(truth)) == set(range(len(CLASS_NAMES))), "every layer is in a phantom"
+        prediction = np.asarray(Image.open(told.media / masks["prediction"]["path"]))
+        assert set(np.unique(prediction)) <= set(range(len(CLASS_NAMES)))
+    # W&B keeps the names of classes once for all images of a key, in the configuration.
+    names = told.config["_wandb"]["mask/class_labels"]
+    for key in keys:
+        for mask in ("prediction", "truth"):
+            labels = names[f"{key}_wandb_delimeter_{mask}"]["value"]
+            assert [labels[str(c)] for c in range(len(CLASS_NAMES))] == list(CLASS_NAMES)
+
+
+def test_figures_are_the_run_folders_own(told, run_dir):
+    for key in ("predictions", "confusion", "curves", "gradcam/s02_b01_g1"):
+        sent = told.media / told.values(key)[-1]["filenames"][0]
+        assert sent.read_bytes() == (run_dir / "figures" / f"{key}.png").read_bytes()
+        assert np.asarray(Image.open(sent).convert("L")).std() > 10, key
+
+
+def test_tables_hold_the_scores_of_the_best_checkpoint(told, metrics):
+    columns, rows = told.table("scores")
+    assert columns == ["class", "dice", "iou", "accuracy"]
+    assert [row[0] for row in rows] == list(CLASS_NAMES)
+    assert [row[1] for row in rows] == pytest.approx([metrics["val"]["scores"][f"dice/{c}"] for c in CLASS_NAMES])
+    columns, rows = told.table("confusion_px")
+    assert columns == ["truth", *CLASS_NAMES]
+    assert [row[1:] for row in rows] == metrics["val"]["confusion"]
+    assert told.table("table1")[0] == ["metric", "train", "val"]
+    columns, rows = told.table("gradcam/table3")
+    assert len(rows) == len(CLASS_NAMES)
+    assert columns[0] == "epoch"
+
+
+def test_the_summary_says_which_epoch_is_the_best_and_what_it_is_worth(told, metrics):
+    scores = {f"best/{name}": value for name, value in metrics["val"]["scores"].items()}
+    assert {name: told.summary[name] for name in scores} == pytest.approx(scores)
+    assert told.summary["best/epoch"] == metrics["checkpoint"]["epoch"]
+    assert told.summary["best/chosen_by"].startswith("lowest val/loss")
+    assert told.summary["stamp"] == metrics["stamp"]
+
+
+def test_the_best_checkpoint_is_an_artifact_with_aliases_and_scores(told, run_dir, metrics):
+    (model,) = [artifact for artifact in told.artifacts if artifact.type == "model"]
+    assert model.name == f"model-{told.run_id}"
+    assert set(model.aliases) == {"best", "latest"}
+    (file,) = model.manifest.contents
+    assert (file.path, file.local_path) == ("best.ckpt", str(run_dir / "checkpoints" / "best.ckpt"))
+    assert file.size == (run_dir / "checkpoints" / "best.ckpt").stat().st_size
+    about = json.loads(model.metadata)
+    assert about["best/weights_sha256"] == metrics["checkpoint"]["weights_sha256"]
+    assert about["best/dice_macro_layers"] == pytest.approx(metrics["val"]["scores"]["dice_macro_layers"])
+
+
+def test_tensorboard_has_the_same_curves_figures_tables_and_values(events, run_dir, told):
+    tags = events.Tags()
+    for row_name in ("val/loss", "val/dice_macro_layers", *(f"val_class/dice/{name}" for name in CLASS_NAMES)):
+        assert [event.value for event in events.Scalars(row_name)] == pytest.approx(told.values(row_name), nan_ok=True)
+    curves = {name for name in read_history(run_dir / "metrics.csv")[0] if "/" in name}
+    assert curves <= set(tags["scalars"])
+    assert {"predictions", "confusion", "curves", "gradcam/s02_b01_g1"} == set(tags["images"])
+    for key in tags["images"]:
+        (image,) = events.Images(key)
+        assert image.width > 600
+        assert image.height > 200
+    (best,) = events.Scalars("best/epoch")
+    assert best.value == told.summary["best/epoch"]
+    texts = {tag.removesuffix("/text_summary") for tag in tags["tensors"]}
+    assert {"tags", "scores", "confusion_px", "table1", "gradcam/table3", "stamp", "best/chosen_by"} <= texts
+    (scores,) = events.Tensors("scores/text_summary")
+    assert scores.tensor_proto.string_val[0].decode().splitlines()[2].startswith("| background | ")
+    (marks,) = events.Tensors("tags/text_summary")
+    assert marks.tensor_proto.string_val[0] == b"subjects apart, labels exact"
+
+
+def test_each_job_of_a_multirun_is_a_run_of_its_own_in_one_group_and_says_that_its_split_leaks(
+    train, logged_out, tmp_path
+):
+    leaky = [option for option in WITHOUT_LOGGER if not option.startswith("split.")]
+    options = ("-m", "seed=0,1", "split=paper", "logger.wandb.checkpoint=false", *QUICK)
+    train("", *options, f"hydra.sweep.dir={tmp_path / 'sweep'}", tiny=leaky)
+    runs = runs_below(tmp_path / "sweep")
+    assert len({run.run_id for run in runs}) == 2
+    assert [run.name for run in runs] == ["phantom/job0", "phantom/job1"]
+    assert [run.group for run in runs] == [f"{tmp_path.name}/sweep"] * 2
+    assert [run.tags for run in runs] == [["leaky", "labels exact"]] * 2
+    assert [run.config["seed"] for run in runs] == [0, 1]
+    assert not [artifact for run in runs for artifact in run.artifacts if artifact.type == "model"]
+
+
+def test_a_job_that_goes_on_says_so(logged_out, tmp_path):
+    for _ in range(2):
+        wandb_logger("retseg", str(tmp_path / "run"), "name", tags=["mine"])
+        wandb_run.finish()
+    found = [read_run(path) for path in sorted((tmp_path / "run").glob("wandb/offline-run-*/*.wandb"))]
+    assert sorted(run.tags for run in found) == [["mine"], ["mine", "resumed"]]
+    assert {run.name for run in found} == {"name/run"}
