@@ -57,17 +57,23 @@ def report(
     """
     if len(runs) > MOST_RUNS:
         raise InputError(f"{len(runs)} runs: at most {MOST_RUNS} fit side by side; make several reports")
-    target = _target(runs, output, overwrite)
+    write_report(runs, _target(runs, output, overwrite), marks, scans, pixels, quiet)
+
+
+def write_report(
+    folders: Sequence[Path], target: Path, marks: Path | None, num_scans: int, with_pixels: bool, quiet: bool
+) -> None:
+    """Write the page of runs, whole or not at all, and say what it holds."""
     from retseg.commands.progress import progress
     from retseg.evaluation.atomic import make_folder, replacing_file
     from retseg.report.page import draw_pictures, render
     from retseg.report.run_folder import read_runs
 
-    found = read_runs(runs, [_config(folder) for folder in runs])
-    read = _marks(marks, found)
+    runs = read_runs(folders, [_config(folder) for folder in folders])
+    read = _marks(marks, runs)
     with progress("drawing scans, thickness and heat maps", 3, quiet) as advance:
-        pictures = draw_pictures(found, scans, pixels, advance)
-    page = render(found, pictures, read, pixels, date.today().isoformat()).encode("utf-8", errors="replace")
+        pictures = draw_pictures(runs, num_scans, with_pixels, advance)
+    page = render(runs, pictures, read, with_pixels, date.today().isoformat()).encode("utf-8", errors="replace")
     if len(page) > LARGEST_MB * 1e6:
         raise InputError(
             f"{target}: would be {len(page) / 1e6:.1f} MB, at most {LARGEST_MB} are written; take fewer --scans or runs"
@@ -75,9 +81,9 @@ def report(
     make_folder(target.parent)
     with replacing_file(target) as partial:
         partial.write_bytes(page)
-    counts = (f"{count} {what}{'' if count == 1 else 's'}" for count, what in
-              ((len(pictures.scans), "scan"), (len(read), "mark")))  # fmt: skip
-    typer.echo(f"{target}: {len(page) / 1e6:.1f} MB, {', '.join(counts)}")
+    counts = ((len(pictures.scans), "scan"), (len(read), "mark"))
+    said = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
+    typer.echo(f"{target}: {len(page) / 1e6:.1f} MB, {said}")
 
 
 def _target(runs: Sequence[Path], output: Path | None, overwrite: bool) -> Path:

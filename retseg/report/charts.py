@@ -11,6 +11,8 @@ from retseg.report.colours import RunStyle
 
 WIDTH, HEIGHT = 460, 280
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
+EPOCH = "epoch"
+"""Title of an axis of whole numbers."""
 ROW_HEIGHT = 15
 """Of one mark among those of one row."""
 
@@ -99,13 +101,13 @@ class MarkedRow:
     values: Sequence[tuple[float, float, float]]
 
 
-def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+def nice_ticks(low: float, high: float, wanted: int = 5, least_step: float = 0.0) -> list[float]:
     """About as many round numbers as wanted that span low to high, the ends included or passed."""
     if not high > low:
         low, high = low - 0.1, low + 0.1
-    raw = (high - low) / wanted
+    raw = max((high - low) / wanted, least_step)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = power * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
+    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(number * step, 10) for number in range(first, last + 1)]
 
@@ -121,7 +123,7 @@ def line_chart(
     title, x_label, y_label = titles
     xs = [x for line in series for x in line.xs]
     ys = [y for line in series for y in line.ys if math.isfinite(y)] or [0.0, 1.0]
-    x_values = nice_ticks(min(xs, default=0), max(xs, default=1))
+    x_values = nice_ticks(min(xs, default=0), max(xs, default=1), least_step=1.0 if x_label == EPOCH else 0.0)
     y_values = nice_ticks(*(y_range or (min(ys), max(ys))))
     x_of = _Scale(x_values[0], x_values[-1], LEFT, WIDTH - RIGHT)
     y_of = _Scale(y_values[0], y_values[-1], HEIGHT - BOTTOM, TOP)

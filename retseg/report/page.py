@@ -25,7 +25,7 @@ from retseg.report.facts import (
     run_facts,
     split_subjects,
 )
-from retseg.report.heat import HeatPanel, heat_panels, summary_rows, names_of_tests
+from retseg.report.heat import HeatPanel, heat_panels, names_of_tests, summary_rows
 from retseg.report.marks import COLUMNS, FORMULA, LONGEST_COMMENT, VERDICTS, Mark
 from retseg.report.notices import notices
 from retseg.report.plots import curve_charts, reliability_charts, score_charts, style_of

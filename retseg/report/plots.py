@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from retseg.anatomy import LAYER_NAMES, SURFACE_NAMES
-from retseg.report.charts import Chart, MarkedRow, Series, line_chart, mark_chart
+from retseg.report.charts import EPOCH, Chart, MarkedRow, Series, line_chart, mark_chart
 from retseg.report.colours import RUN_STYLES, RunStyle
 from retseg.report.run_folder import ReportedRun
 from retseg.report.tables import history_values, unit_of
@@ -75,7 +75,7 @@ def curve_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
                     series.append(Series(f"{run.letter}, {side}", epochs, values, style_of(run), side == "train"))
         if series:
             shown = f"{words} over epochs; training thin, validation thick"
-            charts.append(line_chart((words[:1].upper() + words[1:], "epoch", ""), series, shown))
+            charts.append(line_chart((words[:1].upper() + words[1:], EPOCH, ""), series, shown))
     return charts
 
 

@@ -60,6 +60,7 @@ def test_units_are_never_on_one_axis(full_run, tmp_path):
 
 def test_curves_of_what_was_logged(bare_run):
     loss, dice = curve_charts(read(bare_run))
+    assert [tick.label for tick in loss.x_ticks] == ["1", "2", "3"]  # epochs are whole
     assert [(line.name, line.is_faint) for line in loss.lines] == [("A, train", True), ("A, val", False)]
     assert [line.name for line in dice.lines] == ["A, val"]
 
