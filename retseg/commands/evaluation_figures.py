@@ -43,7 +43,7 @@ def error_map(evaluation: Evaluation) -> "Figure":
     """Wrong pixels by depth and place."""
     text = (
         "Share of annotated pixels that are wrong, by depth below the true inner limiting membrane (ILM) and by place "
-        "in the width; all scans together. White: no pixel."
+        "in the width; all scans together. Gray: no pixel."
     )
     depths = list(range(*MAP_DEPTHS_PX, MAP_BIN_PX))
     wrong, pixels = evaluation.misclassified.error_map
@@ -73,10 +73,11 @@ def scores(evaluation: Evaluation) -> "Figure":
     text = (
         "Dice: 2 TP / (2 TP + FP + FN), pooled over the pixels of all scans. Surface error: mean distance along the "
         "A-scan, over columns in which both surfaces are known. No dot: absent. Lines: 95 % bootstrap interval over "
-        f"{len(evaluation.subjects)} subject(s)."
+        f"{_subjects(evaluation)}."
     )
     if any(record.ceiling is not None for record in evaluation.records):
-        text += f" {evaluation.origin.ceiling}: {evaluation.origin.ceiling_note}."
+        ceiling = evaluation.origin.ceiling
+        text += f" {ceiling[:1].upper()}{ceiling[1:]}: {evaluation.origin.ceiling_note}."
     return figures.scores_with_ceiling(
         [mark("dice", name) for name in LAYER_NAMES],
         [mark("surface_mean_absolute", name) for name in SURFACE_NAMES],
@@ -129,8 +130,14 @@ def _common_axial_um(evaluation: Evaluation) -> float | None:
 def _caption(evaluation: Evaluation, text: str) -> str:
     """Definition, then what was scored, and the stamp."""
     origin = evaluation.origin
-    scans = f"{len(evaluation.records)} scans of {len(evaluation.subjects)} subject(s)"
-    return f"{text}\n{origin.data_name}, labels {origin.label_origin}: {scans}; {origin.stamp}"
+    scans = f"{len(evaluation.records)} scans of {_subjects(evaluation)}"
+    return f"{text}\nData: {origin.data_name}, labels {origin.label_origin}: {scans}; {origin.stamp}."
+
+
+def _subjects(evaluation: Evaluation) -> str:
+    """Their number in words."""
+    count = len(evaluation.subjects)
+    return f"{count} subject{'s' * (count != 1)}"
 
 
 FIGURES: "dict[str, Callable[[Evaluation], Figure | None]]" = {

@@ -89,7 +89,7 @@ class Tried:
     def who(self) -> str:
         """What was pooled."""
         count = f"{len(self.subjects)} scans of {len(set(self.subjects))} subjects"
-        return f"{count}, the {len(LAYERS)} layers together. {self.stamp}"
+        return f"{count}, the {len(LAYERS)} layers together; {self.stamp}."
 
 
 def draw_trial(folder: Path, tried: Tried) -> None:
@@ -139,7 +139,7 @@ def _panel(test: str, maps: Mapping[str, Curves], trial: Trial, layer: str, subj
     bands += [_curve_band(maps[random_name(layer)], "random", subjects, is_baseline=True)]
     bands += [_curve_band(maps[name], name, subjects, is_baseline=True) for name in ("edge", "prediction")]
     first = maps[random_name(layer)]
-    return CurvePanel(test, first.shares, bands, "Dice of the layer", first.keeps_hottest, first.keeps_hottest)
+    return CurvePanel(test, first.shares, bands, "Dice of the layer (0 to 1)", first.keeps_hottest, first.keeps_hottest)
 
 
 def _curve_band(one: Curves, name: str, subjects: Sequence[str], is_baseline: bool = False) -> Band:

@@ -78,7 +78,7 @@ def _rows(material: Material) -> tuple[Sequence[dict[str, str]], str]:
     """Rows of a training and who trained; made up where no training is at hand."""
     if material.history is None:
         return made_up.history(), made_up.WORDS
-    return material.history, f"{material.title}; {material.scans.stamp}."
+    return material.history, f"Of {material.title}; {material.scans.stamp}."
 
 
 def _counts(material: Material) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
@@ -89,7 +89,7 @@ def _counts(material: Material) -> "np.ndarray[tuple[int, ...], np.dtype[np.floa
 
 def _origin(material: Material) -> str:
     origin = material.evaluation.origin
-    return f"{material.title}: {origin.data_name}, {origin.label_origin} labels; {origin.stamp}."
+    return f"Of {material.title}: {origin.data_name}, {origin.label_origin} labels; {origin.stamp}."
 
 
 def _confusion(material: Material) -> "Figure":

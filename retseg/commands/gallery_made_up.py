@@ -65,7 +65,7 @@ def ablation() -> "Figure":
         DifferenceBar(name, change, change - 0.01, change + 0.01, f"{change:+.3f}, p {p:g}")
         for name, (change, p) in found.items()
     ]  # fmt: skip
-    caption = f"p: exact paired test by subject, corrected after Holm. {WORDS}"
+    caption = f"At the right: the difference, and p of the exact paired test by subject, corrected after Holm. {WORDS}"
     return differences(bars, DICE, "baseline", caption)
 
 

@@ -1,5 +1,7 @@
 """What stands on every figure: a heading above its panels, and below them what is shown and how it is defined."""
 
+import math
+import re
 from functools import lru_cache
 
 from matplotlib.figure import Figure
@@ -8,13 +10,14 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.textpath import text_to_path
 
 HEADING_PT, CAPTION_PT = 11.5, 8.5
-_LINE_SPACING = 1.2
 _MARGIN_IN = 0.12
 _GAP_IN = 0.1
 """Between the panels, the key of colours and the caption."""
 _SLACK = 0.97
 """Share of the width that lines may fill: on the screen's raster, letters come out a little wider than they are."""
 _CAPTION_ID = "caption"
+_TOGETHER = re.compile(r"(\d) (%|µm|mm|px|um)")
+"""A number and its unit, which stay on one line."""
 
 
 def describe(figure: Figure, title: str, *sentences: str) -> Figure:
@@ -26,30 +29,32 @@ def describe(figure: Figure, title: str, *sentences: str) -> Figure:
     """
     width_in = figure.get_figwidth()
     caption = "\n".join(sentence.strip() for sentence in sentences if sentence.strip())
-    lines, heading = _wrapped(caption, CAPTION_PT, "normal", width_in), _wrapped(title, HEADING_PT, "bold", width_in)
-    caption_in = _GAP_IN + len(lines) * _line_height_in(CAPTION_PT) + _MARGIN_IN
-    heading_in = len(heading) * _line_height_in(HEADING_PT) + _GAP_IN
+    written = figure.text(
+        0, 0, "\n".join(_wrapped(caption, CAPTION_PT, "normal", width_in)), fontsize=CAPTION_PT, color="0.2",
+        ha="left", va="bottom", gid=_CAPTION_ID, label=caption, parse_math=False,
+    )  # fmt: skip
+    heading = figure.suptitle(
+        "\n".join(_wrapped(title, HEADING_PT, "bold", width_in)), fontsize=HEADING_PT, fontweight="bold",
+        x=_MARGIN_IN / width_in, ha="left", va="top", parse_math=False,
+    )  # fmt: skip
+    caption_in = _GAP_IN + written.get_window_extent().height / figure.dpi + _MARGIN_IN
+    heading_in = heading.get_window_extent().height / figure.dpi + _GAP_IN
     keys_in = max((key.get_window_extent().height / figure.dpi + _GAP_IN for key in figure.legends), default=0.0)
-    height_in = figure.get_figheight() + heading_in + caption_in + keys_in
-    foot, head = (caption_in + keys_in) / height_in, heading_in / height_in
+    needed_in = figure.get_figheight() + heading_in + caption_in + keys_in
+    height_in = math.ceil(100 * needed_in) / 100  # whole pixels at any usual resolution
+    caption_in += height_in - needed_in
+    foot = (caption_in + keys_in) / height_in
     engine = figure.get_layout_engine()
     if engine is None:
-        _move_between(figure, foot, 1 - head)
-    figure.set_figheight(height_in)
-    for key in figure.legends:
-        key.set_bbox_to_anchor((0, caption_in / height_in, 1, 1 - caption_in / height_in), figure.transFigure)
-    left = _MARGIN_IN / width_in
-    style = {"fontsize": HEADING_PT, "fontweight": "bold", "ha": "left", "va": "top", "parse_math": False}
-    if engine is None:
-        figure.suptitle("\n".join(heading), x=left, y=1 - 0.6 * _MARGIN_IN / height_in, **style)
+        _move_between(figure, foot, 1 - heading_in / height_in)
+        heading.set_y(1 - _MARGIN_IN / 2 / height_in)
     else:
         assert isinstance(engine, ConstrainedLayoutEngine), engine
         engine.set(rect=(0, foot, 1, 1 - foot))
-        figure.suptitle("\n".join(heading), x=left, **style)
-    figure.text(
-        left, _MARGIN_IN / height_in, "\n".join(lines), fontsize=CAPTION_PT, color="0.2", va="bottom",
-        linespacing=_LINE_SPACING, gid=_CAPTION_ID, label=caption, parse_math=False,
-    )  # fmt: skip
+    figure.set_figheight(height_in)
+    for key in figure.legends:
+        key.set_bbox_to_anchor((0, caption_in / height_in, 1, 1 - caption_in / height_in), figure.transFigure)
+    written.set_position((_MARGIN_IN / width_in, _MARGIN_IN / height_in))
     return figure
 
 
@@ -68,7 +73,7 @@ def _move_between(figure: Figure, low: float, high: float) -> None:
     for axis in figure.axes:
         box = axis.get_position()
         axis.set_position((box.x0, low + box.y0 * (high - low), box.width, box.height * (high - low)))
-    for text in figure.texts:
+    for text in figure.texts:  # the caption, too: it finds its own place afterwards
         text.set_y(low + text.get_position()[1] * (high - low))
 
 
@@ -79,7 +84,7 @@ def _wrapped(text: str, size_pt: float, weight: str, width_in: float) -> list[st
     lines: list[str] = []
     for paragraph in text.splitlines():
         line, taken_pt = "", 0.0
-        for word in paragraph.split():
+        for word in _TOGETHER.sub("\\1\N{NO-BREAK SPACE}\\2", paragraph).split(" "):
             word_pt = _width_pt(word, size_pt, weight)
             if line and taken_pt + space_pt + word_pt > room_pt:
                 lines.append(line)
@@ -94,10 +99,3 @@ def _wrapped(text: str, size_pt: float, weight: str, width_in: float) -> list[st
 def _width_pt(text: str, size_pt: float, weight: str) -> float:
     font = FontProperties(size=size_pt, weight=weight)
     return float(text_to_path.get_text_width_height_descent(text, font, False)[0])
-
-
-@lru_cache
-def _line_height_in(size_pt: float) -> float:
-    """Height of a line of text with the space to the next."""
-    _, height_pt, _ = text_to_path.get_text_width_height_descent("lp", FontProperties(size=size_pt), False)
-    return float(height_pt) * _LINE_SPACING / 72

@@ -32,7 +32,7 @@ class Sample:
 def sample_grid(samples: Sequence[Sample], source: str) -> Figure:
     """Scans of a source, a row each: the gray B-scan and its mask (the paper's Figure 1, in a fixed palette)."""
     heights_in = [_SAMPLE_WIDTH_IN * s.image.shape[0] / s.image.shape[1] for s in samples]
-    figure = Figure(figsize=(2 * _SAMPLE_WIDTH_IN + 1, sum(heights_in) + 0.4 * len(samples) + 0.3))
+    figure = Figure(figsize=(2 * _SAMPLE_WIDTH_IN + 1, sum(heights_in) + 0.62 * len(samples) + 0.2))
     figure.set_layout_engine("constrained")
     axes = figure.subplots(len(samples), 2, squeeze=False, height_ratios=heights_in)
     for (left, right), sample in zip(axes, samples, strict=True):
@@ -49,7 +49,7 @@ def sample_grid(samples: Sequence[Sample], source: str) -> Figure:
         "Left: the image as read, gray levels 0 to 255. Right: the class of every pixel, in the palette of all "
         "figures; no pixel is resampled. Axes count pixels, which need not be square on the retina."
     )
-    return describe(figure, "Scans and their masks", text, f"{source}.")
+    return describe(figure, "Scans and their masks", text, f"Data: {source}.")
 
 
 def gray_histograms(description: Description) -> Figure:
@@ -75,9 +75,10 @@ def gray_histograms(description: Description) -> Figure:
         "Each panel adds up to 100 % over its 256 levels; mean ± sd of its "
         "pixels above it. All pixels: every image once. Classes: masks of all scans, so an image that two graders drew "
         "on counts twice; none: no such pixel. Dotted: all pixels. Spikes at 0 and 255 may run out of a panel: their "
-        "shares are printed. "
-        "Duke fills what lies outside a scan with exactly 255."
+        "shares are printed."
     )
+    if description.name.startswith("Duke"):
+        text += " Duke fills what lies outside a scan with exactly 255."
     return describe(figure, "Gray levels by class", text, _origin(description))
 
 
@@ -202,8 +203,8 @@ def _gray_label(description: Description, name: str) -> str:
 def _origin(description: Description) -> str:
     overall = description.overall
     return (
-        f"{description.name}, {description.label_origin} labels: {overall.num_scans} scans of {overall.num_bscans} "
-        f"B-scans, {len(description.subjects)} subjects."
+        f"Data: {description.name}, {description.label_origin} labels: {overall.num_scans} scans of "
+        f"{overall.num_bscans} B-scans, {len(description.subjects)} subjects."
     )
 
 

@@ -72,7 +72,8 @@ def retina_en_face(brightness: Array, grid: ScanGrid, fovea: Fovea | None, name:
     values = interpolate(along.T, grid.y_um, y_um, grid.max_gap_um, grid.bscan_reach_um).T
     colours = matplotlib.colormaps["gray"].with_extremes(bad=NOT_SEEN)
     centre = (0.0, 0.0) if fovea is None else fovea.place_um
-    _show(axis, values, grid, centre, cmap=colours, limits=_limits(values, 1))
+    low, high = _limits(values, 1)
+    _show(axis, values, grid, centre, cmap=colours, limits=(low, high))
     ticks = axis.secondary_yaxis("right")
     ticks.set_yticks([grid.superior_sign * (y - centre[1]) / 1e3 for y in grid.y_um], [])
     ticks.tick_params(color=REFERENCE, length=7)
@@ -81,8 +82,8 @@ def retina_en_face(brightness: Array, grid: ScanGrid, fovea: Fovea | None, name:
         axis.plot(0, 0, **CROSS)
     name_sides(axis, grid, _origin(fovea))
     words = (
-        "Mean gray level between ILM and BM, black: 1st percentile, white: 99th. Between B-scans (ticks on the right) "
-        "it is interpolated; gaps are bluish"
+        f"Mean gray level between ILM and BM; black: {low:.0f} or less (1st percentile), white: {high:.0f} or more "
+        "(99th). Between B-scans (ticks on the right) it is interpolated; gaps are bluish"
     )
     cross = [] if fovea is None else [f"Cross: fovea, {fovea.source}"]
     said = sentences([words, f"Scale of {grid.provenance}", *cross])
@@ -119,7 +120,10 @@ def _draw_slab(axis: Axes, chosen: ThicknessMap, fovea: Fovea | None) -> None:
     bar.ax.tick_params(labelsize=7)
     if fovea is not None:
         axis.plot(0, 0, **CROSS)
+    bar.ax.set_title(UNITS[chosen.unit], fontsize=7, pad=3)
     axis.set_title(chosen.slabs[0].name, fontsize=9, loc="left", pad=3)
+    axis.set_xlabel("mm", fontsize=7, labelpad=1)
+    axis.set_ylabel("mm", fontsize=7, labelpad=1)
     axis.tick_params(labelsize=7)
     axis.label_outer()
 

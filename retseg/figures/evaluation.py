@@ -6,6 +6,7 @@ C classes, L layers, S surfaces, D bins of distance, R x K cells of depth and co
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +14,7 @@ from matplotlib.ticker import NullLocator
 
 from retseg.bscan import Array
 from retseg.figures.captions import describe
-from retseg.figures.palette import ABOVE, BELOW, MARK, WRONG_SHARE
+from retseg.figures.palette import MARK, NOT_KNOWN, WRONG_SHARE
 from retseg.figures.palette import REFERENCE as CEILING
 
 BEFORE = "0.55"
@@ -95,6 +96,7 @@ def reliability(
         upper.set(title=titles.get(group, group), xlim=(0, 1), ylim=(0, 1))
         lower.set(xlabel="confidence (probability of the predicted class)", ylim=(0.01, 120))
         lower.set_yscale("log")  # after its limits: a group may have no pixel at all, and nothing to scale by
+        lower.set_yticks([0.01, 1, 100], ["0.01", "1", "100"])
         lower.yaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_ylabel("accuracy (share of pixels that are right)")
     axes[1, 0].set_ylabel("pixels in the bin (%)")
@@ -128,13 +130,14 @@ def errors_by_distance(rows: Sequence[Mapping[str, float | None]], axial_um: flo
 def error_map(
     wrong: Array, pixels: Array, depth_from_px: Sequence[int], depth_bin_px: int, axial_um: float | None, caption: str
 ) -> Figure:
-    """Share of wrong pixels (R, K) by depth below the true ILM and by place in the width; white: no pixel there."""
+    """Share of wrong pixels (R, K) by depth below the true ILM and by place in the width; gray: no pixel there."""
     with np.errstate(invalid="ignore"):
         shares = 100 * np.where(pixels > 0, wrong / np.maximum(pixels, 1), np.nan)
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     axis = figure.subplots()
+    colours = matplotlib.colormaps[WRONG_SHARE].with_extremes(bad=NOT_KNOWN)
     extent = (0.0, 100.0, depth_from_px[-1] + depth_bin_px, depth_from_px[0])
-    picture = axis.imshow(shares, cmap=WRONG_SHARE, vmin=0, aspect="auto", extent=extent, interpolation="nearest")
+    picture = axis.imshow(shares, cmap=colours, vmin=0, aspect="auto", extent=extent, interpolation="nearest")
     axis.axhline(0, color=MARK, linewidth=1)
     axis.annotate("ILM", (100, 0), xytext=(4, 0), textcoords="offset points", color=MARK, va="center", fontsize=9)
     scale = "" if axial_um is None else f"; 1 px = {axial_um:.3g} µm"
@@ -167,7 +170,7 @@ def over_and_under(
     left.set(xlabel="too few | too many (% of the class's true pixels)")
     left.legend(frameon=False, fontsize=8, loc="best")
     starts = np.zeros(len(names))
-    for kind, colour in (("above", ABOVE), ("below", BELOW), ("elsewhere", "0.6")):
+    for kind, colour in (("above", "0.3"), ("below", "0.6"), ("elsewhere", "0.88")):
         values = np.array([100 * np.nan_to_num(neighbours[name][kind]) for name in names])
         title = kind if kind == "elsewhere" else f"the class next {kind}"
         right.barh(rows, values, left=starts, color=colour, label=title)

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import PercentFormatter
 
 from retseg.figures.captions import describe
 from retseg.figures.palette import LINES, WARNING
@@ -118,7 +119,10 @@ def verdict_table(rows: Sequence[VerdictRow], caption: str = "") -> Figure:
             _draw_mark(axis, x, y, marks.get((layer, method), NOT_MEASURED))
     entries = [Patch(facecolor=colour, label=words) for colour, words in _TONES.values()]
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), fontsize=9, frameon=False)
-    definitions = "Columns: methods; rows: layers of the network. Cells say it in words, too; -: not measured."
+    definitions = (
+        "Columns: methods; rows: layers of the network. Cells say it in words, too; -: not measured; ?: cannot be "
+        "told, as by intervals of too few subjects."
+    )
     return describe(figure, "How far the maps can be believed", definitions, caption)
 
 
@@ -188,7 +192,8 @@ def hit_rates(rates: Sequence[HitRate], caption: str = "") -> Figure:
         place += 1.3
     ordered = [rate for group in groups for rate in rates if rate.layer == group]
     axis.set_yticks(places, [rate.method for rate in ordered], fontsize=9)
-    axis.set(xlim=(0, 1), ylim=(place - 0.7, -0.6), xlabel="scans in which the map's peak lies on the evidence (share)")
+    axis.set(xlim=(0, 1), ylim=(place - 0.7, -0.6), xlabel="scans in which the map's peak lies on the evidence (%)")
+    axis.xaxis.set_major_formatter(PercentFormatter(1, symbol=None))
     axis.tick_params(axis="y", length=0)
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="x", color="0.92")

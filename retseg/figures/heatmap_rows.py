@@ -27,7 +27,7 @@ def heatmap_row(
         raw_max=_numpy(maps.raw_max[scan]),
         overlaps=_numpy(redundancy.overlap_beyond_chance[scan]),
         repeats=redundancy.repeats[scan].cpu().numpy(),
-        note="" if identity is None else identity.text,
+        note="" if identity is None else f"by arithmetic no more than the prediction: the map is {identity.map_is}",
     )
 
 

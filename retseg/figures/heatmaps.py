@@ -24,9 +24,9 @@ from retseg.figures.palette import WARNING
 Array = npt.NDArray[Any]
 Colormap = Literal["inferno", "viridis", "jet", "hot"]
 
-_CELL_IN, _GAP_IN, _MARGIN_IN = 1.5, 0.08, 0.25
+_CELL_IN, _GAP_IN, _MARGIN_IN = 1.5, 0.08, 0.12
 _HEADING_IN, _FOOT_IN, _REMARK_IN = 0.30, 0.26, 0.16  # above and below the pictures of a row
-_TOP_IN, _BAR_IN = 0.55, 1.15  # class names; the colour bar's column
+_NAMES_IN, _NOTES_IN, _BAR_IN = 0.22, 0.2, 1.15  # class names, remarks under them; the colour bar's column
 REPEATS = "repeats the prediction"
 _FAINTEST, _STRONGEST = 0.25, 0.75  # opacity at heat 0 and 1: the scan stays visible under both
 
@@ -86,16 +86,17 @@ def heatmaps(
     foot_in = _FOOT_IN + (_REMARK_IN if has_remarks else 0)
     row_in = _HEADING_IN + _cell_height_in(image) + foot_in
     width_in = 2 * _MARGIN_IN + (1 + len(class_names)) * (_CELL_IN + _GAP_IN) + _BAR_IN
-    height_in = _TOP_IN + len(rows) * row_in + 0.2
+    top_in = _NAMES_IN + (_NOTES_IN if notes else 0)
+    height_in = top_in + len(rows) * row_in + 0.1
     page = _Page(Figure(figsize=(width_in, height_in)), width_in, height_in)
     heat_colours = translucent(colormap)
     for number, row in enumerate(rows):
         assert row.normalised.shape == (len(class_names), *image.shape), (row.label, row.normalised.shape)
-        _draw_row(page, _TOP_IN + number * row_in, image, row, heat_colours)
+        _draw_row(page, top_in + number * row_in, image, row, heat_colours)
     _name_columns(page, ["input", *class_names], {class_id + 1: note for class_id, note in (notes or {}).items()})
     bar_left_in = width_in - _BAR_IN - _MARGIN_IN + 0.15
     bar_height_in = min(len(rows) * row_in - _HEADING_IN - foot_in, 4.5)
-    _draw_bar(page.axes(bar_left_in, _TOP_IN + _HEADING_IN, 0.18, bar_height_in), heat_colours)
+    _draw_bar(page.axes(bar_left_in, top_in + _HEADING_IN, 0.18, bar_height_in), heat_colours)
     return describe(page.figure, title, _caption(method, score, divisor, rows, has_remarks))
 
 
@@ -171,15 +172,23 @@ def _name_columns(page: _Page, names: Sequence[str], notes: Mapping[int, str]) -
     """Column heads above the first row, with a remark in italics under those that need one."""
     for column, name in enumerate(names):
         centre_in = _MARGIN_IN + column * (_CELL_IN + _GAP_IN) + _CELL_IN / 2
-        page.text(centre_in, 0.28, name, ha="center", fontsize=12)
-        page.text(centre_in, 0.48, notes.get(column, ""), ha="center", fontsize=9.5, fontstyle="italic", color="0.35")
+        page.text(centre_in, _NAMES_IN, name, ha="center", fontsize=12)
+        page.text(
+            centre_in,
+            _NAMES_IN + _NOTES_IN - 0.02,
+            notes.get(column, ""),
+            ha="center",
+            fontsize=9.5,
+            fontstyle="italic",
+            color="0.35",
+        )
 
 
 def _draw_bar(axes: Axes, heat_colours: ListedColormap) -> None:
     """Colour bar over mid-gray, as the colours look on a scan."""
     axes.set_facecolor("0.5")
     bar = axes.figure.colorbar(ScalarMappable(Normalize(0, 1), heat_colours), cax=axes)
-    bar.set_label("heat, relative\nto each map", fontsize=11)
+    bar.set_label("heat, relative to\neach map (0 to 1)", fontsize=11)
     bar.set_ticks([0, 0.5, 1])
     bar.ax.tick_params(labelsize=10)
 
@@ -205,4 +214,6 @@ def _caption(method: str, score: str, divisor: str, rows: Sequence[HeatmapRow], 
                 f"network (αₖ = 1 for the class's own channel, 0 elsewhere: 1/C = {1 / num_classes:.3f} on average, "
                 "with a sum over the image)."
             )
+    if any(row.note for row in rows):
+        text += " P_c: predicted probability of class c; z_c, b_c: its logit and the head's bias."
     return text

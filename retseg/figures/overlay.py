@@ -76,8 +76,9 @@ def overlay(scan: Overlay, name: str, colormap: Colormap = "inferno") -> Figure:
         + f"predicted as {scan.layer}."
     )
     for sentence in (scan.remark, "" if scan.spacing.axial_um else "Pixel size unknown."):
-        text += f" {sentence}" if sentence else ""
-    return describe(figure, f"{scan.layer} in {name}", text)
+        text += f" {sentence[:1].upper()}{sentence[1:].rstrip('.')}." if sentence else ""
+    text = text[:1].upper() + text[1:]
+    return describe(figure, f"Heat map of {scan.layer} in {name}", text)
 
 
 def _draw_outline(axis: Axes, predicted: Array) -> None:

@@ -20,7 +20,6 @@ NOT_ANNOTATED = f"#{bytes(NOT_ANNOTATED_COLOUR).hex()}"
 
 MARK, REFERENCE = "#0072b2", "#d55e00"
 """What was measured, and what it is held against."""
-ABOVE, BELOW = "#56b4e9", "#009e73"
 PAPER = "#b03060"
 WARNING = "#a11212"
 LINES = (MARK, REFERENCE, "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")

@@ -60,7 +60,7 @@ def differences(bars: Sequence[DifferenceBar], score: str, reference: str, capti
         axis.plot(bar.difference, row, marker="o", color=MARK)
         axis.text(1.01, row, bar.remark, transform=axis.get_yaxis_transform(), va="center", fontsize=8)
     axis.set_yticks(range(len(bars)), [bar.name for bar in bars])
-    axis.invert_yaxis()
+    axis.set_ylim(len(bars) - 0.5, -0.5)
     axis.set_xlabel(f"difference in {score}")
     axis.grid(axis="x", color="0.9")
     figure.legend(loc="outside lower center", frameon=False, fontsize=8.5)

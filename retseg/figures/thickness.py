@@ -82,7 +82,9 @@ def thickness_along(profile: ThicknessProfile, spacing: Spacing, name: str) -> F
         axis.plot(across, profile.of("total retina"), color="black", linewidth=1.3, label=label)
     axis.set(xlim=(across[0], across[-1]), ylabel=f"thickness ({unit})")
     axis.set_ylim(bottom=0)
-    axis.set_xlabel("column (A-scan)" if spacing.lateral_um is None else "mm from the middle of the scan")
+    axis.set_xlabel(
+        "column (A-scan, px)" if spacing.lateral_um is None else "distance from the middle of the scan (mm)"
+    )
     axis.spines[["top", "right"]].set_visible(False)
     handles, labels = axis.get_legend_handles_labels()
     axis.legend(

@@ -7,7 +7,7 @@ import pytest
 
 from retseg.errors import InputError
 from retseg.explain.descriptions import DESCRIPTIONS
-from retseg.figures.captions import title_of
+from retseg.figures.captions import caption_of, title_of
 from retseg.figures.heatmaps import HeatmapRow, heatmaps
 
 HEIGHT, WIDTH = 5, 7
@@ -64,12 +64,12 @@ def test_what_the_prediction_already_gives_stands_below_each_map():
         "max 2.25",
     ]
     assert "identity 2: the map is P_c" in words(figure)
-    assert "Overlap: of the pixels predicted as the class" in words(figure)[-1].replace("\n", " ")
+    assert "Overlap: of the pixels predicted as the class" in caption_of(figure)
 
 
 def test_the_caption_says_which_method_drew_the_maps():
-    assert "HiResCAM (Draelos and Carin 2020)" in words(draw([row()], method=DESCRIPTIONS["hirescam"]))[-1]
-    assert "Grad-CAM (Selvaraju et al. 2017)" in words(draw([row()]))[-1]
+    assert "HiResCAM (Draelos and Carin 2020)" in caption_of(draw([row()], method=DESCRIPTIONS["hirescam"]))
+    assert "Grad-CAM (Selvaraju et al. 2017)" in caption_of(draw([row()]))
 
 
 def test_a_blank_map_says_so_instead_of_showing_colour():
@@ -114,14 +114,14 @@ def test_colours_are_true_rgb_on_the_page(name):
 
 
 def test_caption_defines_what_the_colours_mean():
-    caption = " ".join(words(draw([row()], divisor="its 99% quantile"))[-1].split())
+    caption = caption_of(draw([row()], divisor="its 99% quantile"))
     assert f"Y is the {SCORE}" in caption
     assert "divided by its 99% quantile" in caption
     assert "identity" not in caption
 
 
 def test_caption_says_that_the_softmax_layer_repeats_the_prediction():
-    caption = " ".join(words(draw([row("conv2d_20", "softmax")]))[-1].split())
+    caption = caption_of(draw([row("conv2d_20", "softmax")]))
     assert "conv2d_20 is the softmax output: its map repeats the predicted probability by identity" in caption
     assert "1/C = 0.125" in caption
 

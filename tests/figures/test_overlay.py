@@ -36,10 +36,10 @@ def test_the_raw_heat_over_the_scan_with_its_own_numbers_on_the_bar():
 
 def test_title_and_line_below_say_what_it_is():
     figure = draw(remark="repeats the prediction.", spacing=Spacing(4, 12))
-    assert title_of(figure) == "ISE in s01_b03"
+    assert title_of(figure) == "Heat map of ISE in s01_b03"
     assert below(figure) == (
         "Grad-CAM at conv2d_15. Colours: the map as it is, not rescaled; no heat: nothing there raises Y. "
-        "Outline: predicted as ISE. repeats the prediction."
+        "Outline: predicted as ISE. Repeats the prediction."
     )
 
 

@@ -177,7 +177,7 @@ def test_above_an_unknown_surface_there_is_a_gap():
 
 def test_without_a_scale_pixels_over_columns():
     axis = thickness_along(profile(Spacing()), Spacing(), "s01").axes[0]
-    assert (axis.get_xlabel(), axis.get_ylabel()) == ("column (A-scan)", "thickness (px)")
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("column (A-scan, px)", "thickness (px)")
     assert axis.get_xlim() == (0, 39)
     figure = thickness_along(profile(Spacing()), Spacing(), "s01")
     assert below(figure).endswith("Scale in depth: unknown, so pixels.")
