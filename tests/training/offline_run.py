@@ -45,6 +45,7 @@ class OfflineRun:
     name: str = ""
     run_id: str = ""
     group: str = ""
+    sweep: str = ""
     tags: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -82,7 +83,7 @@ def _read(path: Path) -> OfflineRun:
         kind = record.WhichOneof("record_type")
         if kind == "run":
             run.name, run.run_id, run.group = record.run.display_name, record.run.run_id, record.run.run_group
-            run.tags = list(record.run.tags)
+            run.tags, run.sweep = list(record.run.tags), record.run.sweep_id
             _set(run.config, record.run.config.update)
         elif kind == "config":
             _set(run.config, record.config.update)
