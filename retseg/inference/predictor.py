@@ -87,7 +87,18 @@ class ScanPredictor:
         fields = [field_of_view(member.network.card, shape, spacing) for member in self.members]
         return sum(len(column_starts(shape[1], field.columns)) for field in fields)
 
+    def windows(self, image: Array, spacing: Spacing) -> tuple[tuple[Place, ...], Tensor]:
+        """Where the first member looks in an image (H, W) of gray levels, and what it sees there (T, 1, h, w)."""
+        with torch.inference_mode():
+            seen, _ = self._looked(self.members[0], image, spacing)
+        return seen.places, seen.images
+
     def _of_member(self, member: Member, image: Array, spacing: Spacing) -> Answer:
+        seen, field = self._looked(member, image, spacing)
+        return self._answer(seen, image, field)
+
+    def _looked(self, member: Member, image: Array, spacing: Spacing) -> tuple[_Seen, Field]:
+        """The windows that a member settles on, and how large they are."""
         field = field_of_view(member.network.card, (image.shape[0], image.shape[1]), spacing)
         if field.is_guess:
             field = zoomed(field, self._seen(member, image, tiles(image, field), field).rows[0].numpy())
@@ -97,7 +108,7 @@ class ScanPredictor:
         again = _better_places(seen, image.shape[0])
         if again != places:
             seen = self._seen(member, image, again, field)
-        return self._answer(seen, image, field)
+        return seen, field
 
     def _seen(self, member: Member, image: Array, places: tuple[Place, ...], field: Field) -> _Seen:
         """Windows as a member sees them, columns in the order of the scan."""
@@ -139,7 +150,7 @@ class ScanPredictor:
             confidence=mean[-1],
             features=self._features(seen),
             probabilities=_probabilities(seen, weights, shape) if self.keep_probabilities else None,
-            fluid=None if seen.fluid is None else _on_scan(seen.fluid[:, None], seen.places, weights, shape)[0],
+            fluid=None if seen.fluid is None else on_scan(seen.fluid[:, None], seen.places, weights, shape)[0],
         )
 
     def _features(self, seen: _Seen) -> Array:
@@ -177,7 +188,7 @@ def _better_places(seen: _Seen, num_rows: int) -> tuple[Place, ...]:
 
 def _probabilities(seen: _Seen, weights: Array, shape: tuple[int, int]) -> Array:
     """Probabilities (C, H, W) float16 of a scan; background where no window looked."""
-    whole = _on_scan(seen.probabilities, seen.places, weights, shape)
+    whole = on_scan(seen.probabilities, seen.places, weights, shape)
     for place, weight in zip(seen.places, weights, strict=True):
         outside = np.ones(shape[0], bool)
         outside[place.top : place.top + place.height] = False
@@ -186,8 +197,8 @@ def _probabilities(seen: _Seen, weights: Array, shape: tuple[int, int]) -> Array
     return whole.astype(np.float16)
 
 
-def _on_scan(planes: Tensor, places: tuple[Place, ...], weights: Array, shape: tuple[int, int]) -> Array:
-    """Planes (K, H, W) float32 of a scan from those of windows (T, K, h, w), weighted; 0 where no window looked."""
+def on_scan(planes: Tensor, places: tuple[Place, ...], weights: Array, shape: tuple[int, int]) -> Array:
+    """Planes (K, H, W) float32 of a scan from windows (T, K, h, w) weighted (T, W); 0 where no window looked."""
     whole = np.zeros((planes.shape[1], *shape), np.float32)
     for plane, place, weight in zip(planes, places, weights, strict=True):
         rows, columns = slice(place.top, place.top + place.height), slice(place.left, place.left + place.width)
