@@ -22,36 +22,15 @@ QUICK = ("trainer.max_epochs=1", "callbacks.gradcam=null", "callbacks.prediction
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
-    """A finished run of two epochs with both dashboards."""
-    from retseg.train import main
-
-    folder = tmp_path_factory.mktemp("dashboards") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "offline")
-        patch.chdir(folder.parent)
-        options = [*WITHOUT_LOGGER, "logger=[csv_wandb,tensorboard]", f"hydra.run.dir={folder}"]
-        patch.setattr("sys.argv", ["retseg.train", *options])
-        main()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def told(run_dir):
-    (run,) = runs_below(run_dir)
-    return run
-
-
-@pytest.fixture(scope="module")
-def events(run_dir):
-    found = EventAccumulator(str(run_dir / "tensorboard"))
+def events(logged_run):
+    found = EventAccumulator(str(logged_run / "tensorboard"))
     found.Reload()
     return found
 
 
 @pytest.fixture(scope="module")
-def metrics(run_dir):
-    return json.loads((run_dir / "metrics.json").read_text())
+def metrics(logged_run):
+    return json.loads((logged_run / "metrics.json").read_text())
 
 
 def test_logged_in_means_a_key_is_to_be_found(logged_out, monkeypatch):
@@ -80,8 +59,8 @@ def test_name_tags_and_configuration(told):
     assert told.has_ended
 
 
-def test_each_layer_has_a_history_over_epochs(told, run_dir):
-    saved = read_history(run_dir / "metrics.csv")
+def test_each_layer_has_a_history_over_epochs(told, logged_run):
+    saved = read_history(logged_run / "metrics.csv")
     for stage in ("train", "val"):
         for kind in ("dice", "iou"):
             for name in CLASS_NAMES:
@@ -115,10 +94,10 @@ def test_scans_are_not_black_and_carry_both_masks_with_the_names_of_layers(told)
             assert [labels[str(c)] for c in range(len(CLASS_NAMES))] == list(CLASS_NAMES)
 
 
-def test_figures_are_the_run_folders_own(told, run_dir):
+def test_figures_are_the_run_folders_own(told, logged_run):
     for key in ("predictions", "confusion", "curves", "gradcam/s02_b01_g1"):
         sent = told.media / told.values(key)[-1]["filenames"][0]
-        assert sent.read_bytes() == (run_dir / "figures" / f"{key}.png").read_bytes()
+        assert sent.read_bytes() == (logged_run / "figures" / f"{key}.png").read_bytes()
         assert np.asarray(Image.open(sent).convert("L")).std() > 10, key
 
 
@@ -144,23 +123,23 @@ def test_the_summary_says_which_epoch_is_the_best_and_what_it_is_worth(told, met
     assert told.summary["stamp"] == metrics["stamp"]
 
 
-def test_the_best_checkpoint_is_an_artifact_with_aliases_and_scores(told, run_dir, metrics):
+def test_the_best_checkpoint_is_an_artifact_with_aliases_and_scores(told, logged_run, metrics):
     (model,) = [artifact for artifact in told.artifacts if artifact.type == "model"]
     assert model.name == f"model-{told.run_id}"
     assert set(model.aliases) == {"best", "latest"}
     (file,) = model.manifest.contents
-    assert (file.path, file.local_path) == ("best.ckpt", str(run_dir / "checkpoints" / "best.ckpt"))
-    assert file.size == (run_dir / "checkpoints" / "best.ckpt").stat().st_size
+    assert (file.path, file.local_path) == ("best.ckpt", str(logged_run / "checkpoints" / "best.ckpt"))
+    assert file.size == (logged_run / "checkpoints" / "best.ckpt").stat().st_size
     about = json.loads(model.metadata)
     assert about["best/weights_sha256"] == metrics["checkpoint"]["weights_sha256"]
     assert about["best/dice_macro_layers"] == pytest.approx(metrics["val"]["scores"]["dice_macro_layers"])
 
 
-def test_tensorboard_has_the_same_curves_figures_tables_and_values(events, run_dir, told):
+def test_tensorboard_has_the_same_curves_figures_tables_and_values(events, logged_run, told):
     tags = events.Tags()
     for row_name in ("val/loss", "val/dice_macro_layers", *(f"val_class/dice/{name}" for name in CLASS_NAMES)):
         assert [event.value for event in events.Scalars(row_name)] == pytest.approx(told.values(row_name), nan_ok=True)
-    curves = {name for name in read_history(run_dir / "metrics.csv")[0] if "/" in name}
+    curves = {name for name in read_history(logged_run / "metrics.csv")[0] if "/" in name}
     assert curves <= set(tags["scalars"])
     assert {"predictions", "confusion", "curves", "gradcam/s02_b01_g1"} == set(tags["images"])
     for key in tags["images"]:
