@@ -76,17 +76,15 @@ def log_masks(trainer: Trainer, key: str, image: Array, masks: Mapping[str, Arra
 
 
 def log_summary(trainer: Trainer, values: Mapping[str, Cell]) -> None:
-    """Set final values of the run: W&B's summary; in TensorBoard a point each, words as text."""
+    """Set final values of the run: W&B's summary; in TensorBoard a table, and the overall ones beside the options."""
     for logger in trainer.loggers:
         if isinstance(logger, RunLogger):
             logger.log_summary(values)
         elif isinstance(logger, TensorBoardLogger):
-            for name, value in values.items():
-                if isinstance(value, int | float):
-                    logger.experiment.add_scalar(name, value, trainer.global_step)
-                else:
-                    logger.experiment.add_text(name, str(value), trainer.global_step)
-            logger.experiment.flush()
+            logger.experiment.add_text("best", _markdown(("what", "value"), list(values.items())), trainer.global_step)
+            numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
+            overall = {name: value for name, value in numbers.items() if name.count("/") == 1}  # not those by class
+            logger.log_hyperparams(logger.hparams, overall, trainer.global_step)
 
 
 def log_tags(trainer: Trainer, tags: Sequence[str]) -> None:

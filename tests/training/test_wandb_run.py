@@ -149,7 +149,12 @@ def test_tensorboard_has_the_same_curves_figures_tables_and_values(events, logge
     (best,) = events.Scalars("best/epoch")
     assert best.value == told.summary["best/epoch"]
     texts = {tag.removesuffix("/text_summary") for tag in tags["tensors"]}
-    assert {"tags", "scores", "confusion_px", "table1", "gradcam/table3", "stamp", "best/chosen_by"} <= texts
+    assert {"tags", "best", "scores", "confusion_px", "table1", "gradcam/table3"} <= texts
+    (summary,) = events.Tensors("best/text_summary")
+    lines = summary.tensor_proto.string_val[0].decode().splitlines()
+    assert "| stamp | subjects apart (1 held out) |" in lines
+    assert len(lines) == 2 + len([name for name in told.summary if name.startswith(("best/", "stamp"))])
+    assert "hparams" in events.summary_metadata["_hparams_/session_start_info"].plugin_data.plugin_name
     (scores,) = events.Tensors("scores/text_summary")
     assert scores.tensor_proto.string_val[0].decode().splitlines()[2].startswith("| background | ")
     (marks,) = events.Tensors("tags/text_summary")
