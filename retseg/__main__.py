@@ -16,6 +16,7 @@ from retseg.commands.measure import measure
 from retseg.commands.predict import predict
 from retseg.commands.report import report
 from retseg.commands.reproduce import reproduce
+from retseg.commands.view import view
 from retseg.errors import InputError
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.command()(export)
 app.command()(reproduce)
 app.command()(report)
 app.command()(gallery)
+app.command()(view)
 
 
 def _print_version(asked: bool) -> None:
