@@ -9,7 +9,7 @@ from retseg.commands.config_folder import CONF, compose_config
 from tests.data.augmentation.scans import layered
 
 CHOICES = sorted({path.stem for path in (CONF / "augmentation").glob("*.yaml")} - {"none"})
-GEOMETRY = {"flip_shift_gain", "strong"}
+GEOMETRY = {"flip_shift_gain", "geometry", "strong"}
 
 
 @pytest.mark.parametrize("choice", CHOICES)
