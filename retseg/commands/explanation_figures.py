@@ -44,7 +44,7 @@ def maps_figure(found: Explanation, judged: JudgedMaps, scan: SeenScan, method: 
     return heatmaps(
         scan.image[0, 0].numpy(),
         [heatmap_row(found, judged, method, layer) for other, layer in found.maps if other == method],
-        title=f"{method} of {scan.name}",
+        title=f"Heat maps of {scan.name} by {method}",
         score=f"{found.score.describe()} ({stamp})",
         method=describe_method(method),
         notes=absent_classes(scan.mask, found.probabilities[0].argmax(0), found.probabilities.shape[1]),

@@ -63,19 +63,19 @@ class Wanted:
         folder = folder_of(volume, self.folder)
         make_folder(folder)
         if len(volume.scans) == 1:
-            return [self._draw_scan(volume.scans[0], folder)] if "maps" in self.kinds else [], []
+            return self._draw_scan(volume.scans[0], folder) if "maps" in self.kinds else [], []
         kinds = self.kinds & {"tables", "arrays", "maps"}
         paths, notices = write_volume_files(
             volume, folder, kinds, self.foveae.of(volume.name), slabs=self.slabs, grids=self.grids
         )
         return list(paths), list(notices)
 
-    def _draw_scan(self, scan: PredictedScan, folder: Path) -> Path:
-        """The layers along a scan that has no map."""
-        from retseg.figures.saving import save_png
+    def _draw_scan(self, scan: PredictedScan, folder: Path) -> list[Path]:
+        """The layers along a scan that has no map, as PNG and PDF."""
+        from retseg.figures.saving import save_whole
         from retseg.figures.thickness import thickness_along
 
-        path = folder / f"{scan.name}_thickness.png"
+        png, pdf = (folder / f"{scan.name}_thickness.{ending}" for ending in ("png", "pdf"))
         profile = thickness_profile(scan.surface_rows, scan.spacing, self.slabs)
-        save_png(thickness_along(profile, scan.spacing, scan.name), path)
-        return path
+        save_whole(thickness_along(profile, scan.spacing, scan.name), png, pdf)
+        return [png, pdf]

@@ -86,7 +86,7 @@ def heatmaps(
     foot_in = _FOOT_IN + (_REMARK_IN if has_remarks else 0)
     row_in = _HEADING_IN + _cell_height_in(image) + foot_in
     width_in = 2 * _MARGIN_IN + (1 + len(class_names)) * (_CELL_IN + _GAP_IN) + _BAR_IN
-    top_in = _NAMES_IN + (_NOTES_IN if notes else 0)
+    top_in = _NAMES_IN + (_NOTES_IN if notes else 0) + _GAP_IN
     height_in = top_in + len(rows) * row_in + 0.1
     page = _Page(Figure(figsize=(width_in, height_in)), width_in, height_in)
     heat_colours = translucent(colormap)

@@ -27,11 +27,14 @@ def save_png_and_pdf(figure: Figure, stem: Path, dpi: int) -> None:
     FigureCanvasPdf(figure).print_pdf(stem.with_name(f"{stem.name}.pdf"), metadata=_of_pdf(figure))  # type: ignore[no-untyped-call]  # the same
 
 
-def save_png(figure: Figure, path: Path, dpi: int = 130) -> None:
-    """Write one PNG, whole or not at all."""
+def save_whole(figure: Figure, png: Path, pdf: Path, dpi: int = 130) -> None:
+    """The same under two paths, each file whole or not at all."""
     figure.set_dpi(dpi)
-    with replacing_file(path) as partial:
+    with replacing_file(png) as partial:
         FigureCanvasAgg(figure).print_png(partial, metadata=_of_png(figure), pil_kwargs={"compress_level": 1})  # type: ignore[no-untyped-call]  # matplotlib left it untyped
+    figure.set_layout_engine("none")
+    with replacing_file(pdf) as partial:
+        FigureCanvasPdf(figure).print_pdf(partial, metadata=_of_pdf(figure))  # type: ignore[no-untyped-call]  # the same
 
 
 def bytes_of(figure: Figure, kind: Literal["png", "pdf"], dpi: int = 140) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from retseg.inference.fluid_tables import fluid_rows
 from retseg.inference.intervals import Intervals
 from retseg.inference.predicted import PredictedVolume
 from retseg.inference.volume_tables import GRIDS, account, account_text, bscan_rows, profiles_of, sector_rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TOTAL = "total retina"
 FOVEAL_SLAB = read_slab("GCC")
@@ -37,6 +41,12 @@ class _Written:
     def place(self, ending: str) -> Path:
         self.paths.append(self.folder / f"{self.stem}{ending}")
         return self.paths[-1]
+
+    def draw(self, figure: "Figure", ending: str) -> None:
+        """Save a figure as PNG and PDF."""
+        from retseg.figures.saving import save_whole
+
+        save_whole(figure, self.place(f"{ending}.png"), self.place(f"{ending}.pdf"))
 
 
 def write_volume_files(
@@ -185,18 +195,17 @@ def _write_map(measured: ThicknessMap, path: Path) -> None:
 def _draw_maps(volume: PredictedVolume, measured: ThicknessMap, fovea: Fovea | None, written: _Written) -> None:
     """Pictures seen from the front: total retina and slabs asked for, every layer, and the brightness of the retina."""
     from retseg.figures.en_face import layer_maps, retina_en_face
-    from retseg.figures.saving import save_png
     from retseg.figures.thickness import thickness_en_face
 
     for slab in measured.slabs:
         if slab.name == TOTAL or slab not in SLABS:
             ending = "" if slab.name == TOTAL else "_" + safe_part(slab.name.replace(":", "-"))
             figure = thickness_en_face(measured, slab.name, fovea, volume.stem)
-            save_png(figure, written.place(f"_thickness_map{ending}.png"))
-    save_png(layer_maps(measured, fovea, volume.stem), written.place("_layer_maps.png"))
+            written.draw(figure, f"_thickness_map{ending}")
+    written.draw(layer_maps(measured, fovea, volume.stem), "_layer_maps")
     if any(scan.image.any() for scan in volume.scans):  # labels alone have no image
         figure = retina_en_face(retina_brightness(volume), measured.placed(), fovea, volume.stem)
-        save_png(figure, written.place("_en_face.png"))
+        written.draw(figure, "_en_face")
 
 
 def retina_brightness(volume: PredictedVolume) -> Array:

@@ -42,6 +42,7 @@ def test_layers_out_of_order_are_counted(tmp_path, retseg):
     words = "layers out of order in 2 of 9 columns, read there as if sorted"
     assert words in screen
     assert (tmp_path / "out" / "scan_thickness.png").is_file()
+    assert (tmp_path / "out" / "scan_thickness.pdf").is_file()
     (row,) = table(tmp_path / "out" / "scans.csv")
     assert (row["verdict"], row["rules"]) == ("check", "order hole")
     hole = "background between layers in 1 of 9 columns: it counts in no layer's thickness"

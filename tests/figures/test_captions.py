@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from retseg.figures.captions import caption_of, describe, title_of
-from retseg.figures.saving import bytes_of, save_png, save_png_and_pdf
+from retseg.figures.saving import bytes_of, save_png_and_pdf, save_whole
 from tests.figures.page import unreadable
 
 LONG = "Dice of 100 % of the pixels, in µm: " + "word " * 60
@@ -71,9 +71,14 @@ def test_both_files_say_what_they_show(tmp_path):
     assert b"/Title (Thickness)" in pdf
     assert b"/Creator (retseg" in pdf
     assert b"CreationDate" not in pdf
-    save_png(describe(drawn(), "Alone", "One."), tmp_path / "alone.png")
-    with Image.open(tmp_path / "alone.png") as picture:
-        assert (picture.info["Title"], picture.info["Description"]) == ("Alone", "One.")
+
+
+def test_files_that_come_whole_or_not_at_all_say_it_too(tmp_path):
+    save_whole(describe(drawn(), "Whole", "One."), tmp_path / "a.png", tmp_path / "a.pdf")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert (picture.info["Title"], picture.info["Description"]) == ("Whole", "One.")
+    assert b"/Title (Whole)" in (tmp_path / "a.pdf").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png"]
 
 
 def test_equal_figures_are_equal_files():

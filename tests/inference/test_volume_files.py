@@ -240,7 +240,8 @@ def test_scans_of_several_widths_are_no_map():
 
 def test_maps_are_arrays_with_their_places_and_pictures(tmp_path: Path):
     paths, _ = write_volume_files(volume([0, 1, 2, 5]), tmp_path, {"maps"}, (30, 1))
-    names = ["eye_thickness_map.npz", "eye_thickness_map.png", "eye_layer_maps.png", "eye_en_face.png"]
+    stems = ("thickness_map", "layer_maps", "en_face")
+    names = ["eye_thickness_map.npz", *(f"eye_{stem}.{kind}" for stem in stems for kind in ("png", "pdf"))]
     assert [path.name for path in paths] == names
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     with np.load(paths[0]) as arrays:
@@ -251,15 +252,16 @@ def test_maps_are_arrays_with_their_places_and_pictures(tmp_path: Path):
         assert arrays["bscans"].tolist() == [0, 1, 2, 5]
         assert (str(arrays["unit"]), str(arrays["eye"])) == ("um", "OD")
         assert str(arrays["provenance"]) == "depth: user; columns: user; distance of B-scans: header"
-    for path in paths[1:]:
+    for path in paths[1::2]:
         with Image.open(path) as image:
             assert min(image.size) > 300
+    assert all(path.read_bytes().startswith(b"%PDF") for path in paths[2::2])
 
 
 def test_labels_without_an_image_have_no_picture_of_one(tmp_path: Path):
     black = tuple(replace(s, image=0 * s.image) for s in volume(range(3)).scans)
     paths, _ = write_volume_files(replace(volume(), scans=black), tmp_path, {"maps"}, (30, 1), slabs=SLABS[:1])
-    assert [path.name for path in paths] == ["eye_thickness_map.npz", "eye_layer_maps.png"]
+    assert [path.name for path in paths] == ["eye_thickness_map.npz", "eye_layer_maps.png", "eye_layer_maps.pdf"]
 
 
 def test_brightness_is_the_mean_between_ilm_and_bm():
