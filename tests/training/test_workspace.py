@@ -1,6 +1,7 @@
 """The W&B workspace asks only for what runs log; the package that saves it is stood in for by one that writes down."""
 
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -51,6 +52,16 @@ def test_each_panel_asks_for_what_a_run_has_logged(told):
     assert all(told.values(key)[-1]["_type"] == "images/separated" for key in pictures)
     tables = {key for panel in panels if panel.kind == "table" for key in panel.keys}
     assert all(told.values(key)[-1]["_type"] == "table-file" for key in tables)
+
+
+def test_the_documentation_names_each_section_and_each_key():
+    page = (Path(__file__).parents[2] / "docs" / "dashboards.md").read_text()
+    for section in sections(["<scan>"]):
+        name = section.name.partition(" ")[2].partition(" (")[0]
+        assert f"| {name}" in page
+        for key in {key for panel in section.panels for key in panel.keys}:
+            kind, _, last = key.rpartition("/")
+            assert f"`{kind}/<layer>`" in page if last in CLASS_NAMES else f"`{key}`" in page, key
 
 
 def test_each_layer_is_shown_and_the_background_is_not():
