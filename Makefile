@@ -8,7 +8,7 @@ CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if s
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check fix bench
+.PHONY: help setup train test check fix docs bench
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -40,6 +40,9 @@ check: ## ruff, mypy --strict, import-linter, pytest (one process a core)
 fix: ## Format, and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup ## Make docs/commands from the commands and from conf/
+	$(BIN)/python -m docs.make_pages
 
 bench: setup ## Measure what data, loss, metrics, Lightning and Grad-CAM cost beside the network
 	$(BIN)/python -m benchmarks

@@ -17,7 +17,7 @@ def predict(
         list[Path] | None, typer.Option(help="Exported network (.onnx, .safetensors) or checkpoint; repeat.")
     ] = None,
     save: Annotated[
-        list[str] | None, typer.Option(metavar="WHAT", help="Only these outputs, see below; 'all' for all; repeat.")
+        list[str] | None, typer.Option(metavar="WHAT", help="Only these outputs, named above; 'all' for all; repeat.")
     ] = None,
     spacing: Annotated[
         str | None, typer.Option(metavar="AXIAL,LATERAL", help="Pixel size in um; wins over the files'.")
