@@ -65,7 +65,9 @@ def title_of(figure: Figure) -> str:
 
 def caption_of(figure: Figure) -> str:
     """The caption of a described figure as it was given, not wrapped."""
-    return next(str(text.get_label()) for text in figure.texts if text.get_gid() == _CAPTION_ID)
+    found = [str(text.get_label()) for text in figure.texts if text.get_gid() == _CAPTION_ID]
+    assert len(found) == 1, "a figure's function ends with `describe`, once"
+    return found[0]
 
 
 def _move_between(figure: Figure, low: float, high: float) -> None:

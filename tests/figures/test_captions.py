@@ -81,6 +81,11 @@ def test_files_that_come_whole_or_not_at_all_say_it_too(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png"]
 
 
+def test_a_figure_that_nobody_described_is_a_slip(tmp_path):
+    with pytest.raises(AssertionError, match="ends with `describe`"):
+        save_png_and_pdf(drawn(), tmp_path / "figure", 80)
+
+
 def test_equal_figures_are_equal_files():
     for kind in ("png", "pdf"):
         assert bytes_of(describe(drawn(), "T", "One."), kind) == bytes_of(describe(drawn(), "T", "One."), kind)
