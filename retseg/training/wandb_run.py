@@ -43,7 +43,7 @@ class RunLogger(WandbLogger):
             action()
         except Exception as error:  # of any kind: W&B raises what the socket or the disk gave it
             self.has_failed = True
-            warnings.warn(STOPPED.format(error=_told(error)), stacklevel=2)
+            _warn(STOPPED.format(error=_told(error)))
 
     def log_hyperparams(self, params: Any) -> None:
         """Lightning's, attempted."""
@@ -132,7 +132,7 @@ def _started(project: str, folder: Path, name: str, group: str | None, tags: lis
                 run.define_metric(curves, step_metric="epoch")
             return run
         except Exception as error:  # of any kind: no network, no server, no disk; nothing of it stops a training
-            warnings.warn(f"W&B does not start {mode} ({_told(error)})", stacklevel=2)
+            _warn(f"W&B does not start {mode} ({_told(error)})")
             _let_go()
     return wandb.init(mode="disabled")
 
@@ -168,7 +168,7 @@ def finish() -> None:
     try:
         wandb.finish()
     except Exception as error:  # of any kind, as above
-        warnings.warn(f"W&B does not finish its run ({_told(error)}); `wandb sync` may save it", stacklevel=2)
+        _warn(f"W&B does not finish its run ({_told(error)}); `wandb sync` may save it")
         _let_go()
 
 
@@ -176,6 +176,11 @@ def _let_go() -> None:
     """Forget W&B's own process, which may be dead: the next job gets a new one."""
     with suppress(Exception):  # it fails where the process is dead, after having forgotten it
         wandb.teardown()
+
+
+def _warn(text: str) -> None:
+    """A warning in one line: where in this file it arose helps nobody."""
+    warnings.warn_explicit(text, UserWarning, filename="retseg", lineno=0)
 
 
 def _told(error: Exception) -> str:
