@@ -33,7 +33,8 @@ def test_names_no_person_as_an_author_of_retseg(citation: dict[str, Any]) -> Non
 
 
 def test_says_what_the_package_says(citation: dict[str, Any]) -> None:
-    project = dict(re.findall(r'^(name|license) = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
+    section = (ROOT / "pyproject.toml").read_text().split("[project]")[1].split("\n[")[0]
+    project = dict(re.findall(r'^(name|license) = "(.+)"$', section, re.MULTILINE))
     assert citation["version"] == __version__
     assert citation["title"] == project["name"]
     assert citation["license"] == project["license"]
