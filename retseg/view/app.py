@@ -1,13 +1,13 @@
 """The viewer's addresses: the page, and what it asks. Paths below the token that `guard` asks for."""
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -153,7 +153,9 @@ class Viewer:
             if self.labels is not None:
                 path = write_label(label, self.labels, volume.notices, content.get("overwrite") is True)
                 return JSONResponse({"saved": str(path)})
-            path = write_label(label, self.session.drop(drop_id).folder / ".label", volume.notices, overwrite=True)
+            path = write_label(
+                label, self.session.drop(drop_id).folder.with_name("label"), volume.notices, overwrite=True
+            )
             body = path.read_bytes()
             path.unlink()
             return _file(body, path.name, "application/x-hdf5")
@@ -190,7 +192,6 @@ def make_app(viewer: Viewer) -> Starlette:
     handlers: Any = {
         Refusal: lambda request, error: JSONResponse({"error": error.words}, error.status),
         InputError: lambda request, error: JSONResponse({"error": " ".join(str(error).split())}, 400),
-        json.JSONDecodeError: lambda request, error: JSONResponse({"error": "no JSON; reload the page"}, 400),
     }
     return Starlette(routes=routes, exception_handlers=handlers)
 
@@ -204,8 +205,6 @@ def _asked(request: Request) -> tuple[str, Place]:
 
 def _file(body: bytes, name: str, media_type: str) -> Response:
     """A file to keep; its name in ASCII and in full (RFC 6266)."""
-    from urllib.parse import quote
-
     plain = name.encode("ascii", "replace").decode().replace('"', "_").replace("?", "_")
     disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
     return Response(body, media_type=media_type, headers={"content-disposition": disposition})

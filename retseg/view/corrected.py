@@ -69,15 +69,15 @@ def read_surfaces(content: Any, shape: tuple[int, int]) -> Array:
     """
     try:
         rows = np.array([[np.nan if row is None else float(row) for row in one] for one in content], np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError("surfaces: expected lists of numbers and nulls; reload the page") from None
     if rows.shape != (NUM_SURFACES, shape[1]):
         raise InputError(f"surfaces: {rows.shape}, expected {(NUM_SURFACES, shape[1])} for this scan; reload the page")
-    known = np.isfinite(rows)
-    if np.isinf(rows).any() or (known.any(axis=0) != known.all(axis=0)).any():
-        column = int((known.any(axis=0) != known.all(axis=0)).argmax())
+    known = ~np.isnan(rows)
+    is_partial = known.any(axis=0) & ~known.all(axis=0)
+    if is_partial.any():
+        column = int(is_partial.argmax())
         raise InputError(f"surfaces: column {column} knows some and not others; draw all eight there, or none")
-    rows = np.where(known, rows, np.nan)
     filled = np.where(known, rows, 0)
     if (filled < 0).any() or (filled > shape[0]).any():
         raise InputError(

@@ -56,7 +56,7 @@ class Drop:
     """Files that were dropped together. read: volumes as their files have them; volumes: with the user's pixel size."""
 
     id: str
-    folder: Path
+    folder: Path  # called "scans": what several files make together is named after it
     num_bytes: int = 0
     num_files: int = 0
     read: tuple[ScanVolume, ...] = ()
@@ -83,15 +83,15 @@ class Session:
     def begin(self) -> str:
         """A new drop in place of the old one, whose files go at once; its id."""
         self.close()
-        drop = Drop(secrets.token_hex(8), self.folder / secrets.token_hex(8))
-        drop.folder.mkdir()
+        drop = Drop(secrets.token_hex(8), self.folder / secrets.token_hex(8) / "scans")
+        drop.folder.mkdir(parents=True)
         self._drop = drop
         return drop.id
 
     def close(self) -> None:
         """Let go of everything that was dropped."""
         if self._drop is not None:
-            shutil.rmtree(self._drop.folder, ignore_errors=True)
+            shutil.rmtree(self._drop.folder.parent, ignore_errors=True)
             self._drop = None
 
     def drop(self, drop_id: str) -> Drop:
@@ -121,9 +121,8 @@ class Session:
     def open(self, drop_id: str, is_stack: bool = False, array_key: str | None = None) -> dict[str, Any]:
         """Find the scans among the dropped files; no pixels are read. InputError where there is none."""
         drop = self.drop(drop_id)
-        paths = sorted(drop.folder.iterdir())
         try:
-            found = find_scans(paths, ReadOptions(is_stack=is_stack, array_key=array_key))
+            found = find_scans([drop.folder], ReadOptions(is_stack=is_stack, array_key=array_key))
         except InputError as error:
             raise InputError(self.without_folder(drop, str(error))) from error
         drop.read = drop.volumes = tuple(_bounded(volume) for volume in found.volumes)

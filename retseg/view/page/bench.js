@@ -107,7 +107,7 @@ export function table() {
     if (slab.first === slab.last && slab.first === here) row.className = "here";
     return row;
   }));
-  say("unit-note", unit() === "um" ? `Thickness in um, by the ${scan.spacing.source}'s pixel size.` : "Thickness in pixels: the pixel size is unknown.");
+  say("unit-note", unit() === "um" ? `Thickness in um; pixel size: ${scan.spacing.source}.` : "Thickness in pixels: the pixel size is unknown.");
 }
 
 function swatch(colour) {
@@ -130,7 +130,7 @@ export function readout() {
   parts.push([slab.name, Number.isFinite(px) ? `${shown(inUnit(px))}${half === null ? "" : ` ± ${shown(half)}`} ${unit()}` : "–"]);
   parts.push(["confidence", sure]);
   const heat = heatAt(x, y);
-  if (heat !== null) parts.push(["heat", `${shown(100 * heat, 0)} % of its peak`]);
+  if (heat !== null) parts.push(["heat", `${shown(100 * heat, 0)} %`]);
   element("readout").replaceChildren(...parts.map(([name, value]) => {
     const part = document.createElement("span"), title = document.createElement("b");
     title.textContent = name;
@@ -159,7 +159,7 @@ async function explanation(mine) {
   }
   if (mine !== asked) return undefined;
   app.heats = heats;
-  fill(depth, heats.map((heat, i) => [String(i), `${heat.grain.join(" x ")} px (${heat.layer})`]));
+  fill(depth, heats.map((heat, i) => [String(i), `${heat.grain.join(" x ")} px`]));
   depth.value = wanted && Number(wanted) < heats.length ? wanted : String(Math.min(2, heats.length - 1));
   depth.disabled = false;
   await showHeat();
@@ -187,8 +187,8 @@ export async function showHeat() {
   drawnHeat = `${id}`;
   app.picture.setHeat(app.heat);
   const name = app.about.classes[id].name, stamp = heat.stamps[id], peak = heat.peaks[id];
-  say("heat-note", peak === 0 ? `${name}: a blank map, nothing at this depth speaks for it.` :
-    `${name}: Grad-CAM, 100 % is its own peak of ${peak.toPrecision(2)}.${stamp ? ` This map ${stamp}.` : ""}`);
+  say("heat-note", peak === 0 ? `${name} at ${heat.layer}: a blank map, nothing at this depth speaks for it.` :
+    `${name} at ${heat.layer}: Grad-CAM, 100 % is its own peak of ${peak.toPrecision(2)}.${stamp ? ` This map ${stamp}.` : ""}`);
   element("heat-note").classList.toggle("redundant", Boolean(stamp));
   return readout();
 }

@@ -13,7 +13,7 @@ async function start() {
   say("research", app.about.research_only);
   fill(element("choice"), app.about.choices.map((choice, i) => [String(i), choice.name]));
   fill(element("surface"), [["", "nearest to the pointer"], ...app.about.surfaces.map((name, s) => [String(s), `${s + 1} ${name}`])]);
-  fill(element("explained"), [["pointer", "the one under the pointer"], ...app.about.classes.map((one, id) => [String(id), one.name])]);
+  fill(element("explained"), [["pointer", "under the pointer"], ...app.about.classes.map((one, id) => [String(id), one.name])]);
   say("save-note", app.about.labels ? `Goes to ${app.about.labels}, where training reads it.` : "Is downloaded; put such files in one folder and train on it.");
   app.picture = new Picture(element("picture"), element("profile"));
   watchPicture(element("picture"));
