@@ -44,7 +44,6 @@ def serve(
         _bound(port) as bound,
         tempfile.TemporaryDirectory(prefix="retseg_view_", ignore_cleanup_errors=True) as folder,
         ThreadPoolExecutor(1, thread_name_prefix="retseg") as worker,
-        _ending_on_signals(),
         suppress(KeyboardInterrupt),
     ):
         session = Session(networks, Path(folder), max_bytes)
@@ -63,7 +62,9 @@ def serve(
         tell(address)
         if opens_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        uvicorn.Server(config).run(sockets=[bound])
+        server = uvicorn.Server(config)
+        with _ending_on_signals(server):
+            server.run(sockets=[bound])
 
 
 def guarded(viewer: Viewer, token: str, port: int) -> ASGIApp:
@@ -87,14 +88,21 @@ def _bound(port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _ending_on_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the server as Ctrl-C does, so that its folder goes."""
+def _ending_on_signals(server: uvicorn.Server) -> Iterator[None]:
+    """SIGTERM and a closed terminal end the server as Ctrl-C does, so that its folder goes.
 
-    def end(number: int, frame: FrameType | None) -> None:
+    uvicorn ends at SIGINT and SIGTERM and raises them again afterwards; SIGHUP it leaves alone.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-    before = {number: signal.signal(number, end) for name in names if (number := getattr(signal, name, None))}
+    def end(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    handlers = {signal.SIGTERM: interrupt} | ({} if hangup is None else {hangup: end})
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
