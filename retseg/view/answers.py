@@ -86,18 +86,17 @@ def scan_json(scan: PredictedScan, volume: ScanVolume, choice: Choice, seconds: 
         "findings": [{"level": found.level, "reason": found.reason} for found in scan.findings],
         "cautions": list(_cautions(scan)),
         "notices": [*volume.notices, *choice.gated.predictor.notices(shape, scan.spacing)],
-        "surfaces": numbers(scan.surface_rows),
-        "confidence": numbers(scan.confidence[None])[0],
-        "half_widths": None if half_widths is None else numbers(half_widths[:NUM_SHOWN]),
+        "surfaces": numbers(scan.surface_rows),  # unrounded: the page paints them to the pixel as the mask does
+        "confidence": numbers(np.round(scan.confidence[None], 3))[0],
+        "half_widths": None if half_widths is None else numbers(np.round(half_widths[:NUM_SHOWN], 3)),
         "has_fluid": scan.fluid is not None,
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
     }
 
 
 def numbers(table: Array) -> Sequence[Sequence[float | None]]:
-    """A table (R, K) as lists, two decimals, null where a number is not finite."""
-    rounded = np.round(table.astype(np.float64), 2).tolist()
-    return [[value if math.isfinite(value) else None for value in row] for row in rounded]
+    """A table (R, K) as lists, null where a number is not finite."""
+    return [[value if math.isfinite(value) else None for value in row] for row in table.tolist()]
 
 
 def _cautions(scan: PredictedScan) -> list[str]:

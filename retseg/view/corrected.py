@@ -23,8 +23,8 @@ SOURCE_NAME = "scans corrected in retseg view"
 LABEL_ORIGIN = "silver, corrected by hand"
 """A network drew them and a person moved them: no manual labels."""
 
-LEAST_MOVE_PX = 0.006
-"""The page is sent rows of two decimals: a surface that comes back within this was not moved."""
+LEAST_MOVE_PX = 0.001
+"""A surface that comes back from the page within this was not moved."""
 
 GRADER = 1
 _SUBJECT = re.compile(r"\w[\w.-]{0,63}")

@@ -134,7 +134,7 @@ export function readout() {
   element("readout").replaceChildren(...parts.map(([name, value]) => {
     const part = document.createElement("span"), title = document.createElement("b");
     title.textContent = name;
-    part.append(title, String(value));
+    part.append(title, ` ${value}`);
     return part;
   }));
 }

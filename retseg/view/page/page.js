@@ -23,6 +23,7 @@ async function start() {
 // ---- files in ----
 
 async function take(files) {
+  await ready;
   if (!files.length || !mayLose()) return;
   const most = app.about.max_bytes, all = files.reduce((sum, { file }) => sum + file.size, 0);
   await attempt(async () => {
@@ -193,4 +194,4 @@ function onKey(event) {
 }
 
 watch();
-attempt(start);
+const ready = attempt(start);

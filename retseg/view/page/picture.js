@@ -1,7 +1,7 @@
 // The scan on a canvas: pixels, layers or heat over them, surfaces, the cross; and the thickness below, column by column.
 // Places are in the scan's own pixels: column c is drawn at c + 0.5, row r is the upper edge of pixel r.
 
-import { rint } from "./surfaces.js";
+import { LEAST_MOVE_PX, rint } from "./surfaces.js";
 
 const NEAR_PX = 9, MOST_ZOOM = 12, PROFILE_PX = 120, STRIP_PX = 8;
 const HEAT = [[60, 15, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]];
@@ -149,7 +149,7 @@ export class Picture {
         pen.beginPath();
         let isDown = false;
         for (let x = first; x <= last; x++) {
-          const isHere = Number.isFinite(one[x]) && (Math.abs(one[x] - surfaces.own[s][x]) > 0.006) === isMoved;
+          const isHere = Number.isFinite(one[x]) && (Math.abs(one[x] - surfaces.own[s][x]) > LEAST_MOVE_PX) === isMoved;
           const place = [left + (x + 0.5) * scale, top + one[x] * scale];
           if (isHere && isDown) pen.lineTo(...place);
           else if (isHere) pen.moveTo(...place);

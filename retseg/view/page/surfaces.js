@@ -2,6 +2,7 @@
 // rows: S arrays of W rows, top to bottom; NaN where there is none. Surfaces never cross, whatever is done here.
 
 const MOST_STEPS = 200;
+export const LEAST_MOVE_PX = 0.001;
 
 export class Surfaces {
   constructor(rows, numRows) {
@@ -23,8 +24,8 @@ export class Surfaces {
     for (let x = 0; x < this.columns; x++) if (this.isMoved(x)) moved.push(x);
     return moved;
   }
-  isMoved(x) { return this.rows.some((one, s) => Math.abs(one[x] - this.own[s][x]) > 0.006); }
-  get isChanged() { return this.rows.some((one, s) => one.some((row, x) => Math.abs(row - this.own[s][x]) > 0.006)); }
+  isMoved(x) { return this.rows.some((one, s) => Math.abs(one[x] - this.own[s][x]) > LEAST_MOVE_PX); }
+  get isChanged() { return this.rows.some((one, s) => one.some((row, x) => Math.abs(row - this.own[s][x]) > LEAST_MOVE_PX)); }
 
   // Begin a change that ends as one step of undo, however many moves it takes.
   begin() { this.before = this.rows.map((one) => one.slice()); }
@@ -110,9 +111,9 @@ export class Surfaces {
     return this.rows[slab.last].map((row, x) => row - this.rows[slab.first - 1][x]);
   }
 
-  // For the server: two decimals are kept in order, since rounding never swaps two numbers.
+  // For the server: null where there is no surface.
   toJSON() {
-    return this.rows.map((one) => Array.from(one, (row) => (Number.isFinite(row) ? Math.round(row * 100) / 100 : null)));
+    return this.rows.map((one) => Array.from(one, (row) => (Number.isFinite(row) ? row : null)));
   }
 }
 
