@@ -97,7 +97,7 @@ def test_where_wandb_does_not_start_at_all_a_run_goes_without(monkeypatch, tmp_p
 
 
 def test_a_network_that_goes_away_holds_nothing_up(server, monkeypatch, tmp_path):
-    monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "1")
+    monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "8")
     logger = wandb_logger("retseg", str(tmp_path / "run"), "name")
     assert "UpsertBucket" in [operation for operation, _ in server.requests]
     server.go_away()
@@ -105,9 +105,9 @@ def test_a_network_that_goes_away_holds_nothing_up(server, monkeypatch, tmp_path
     for epoch in range(20):
         logger.log_metrics({"val/loss": 1.0 / (1 + epoch), "epoch": epoch}, step=epoch)
     logger.log_summary({"best/epoch": 20})
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5
     wandb_run.finish()
-    assert 0.5 < time.monotonic() - begun < 15
+    assert 0.5 < time.monotonic() - begun < 60
     (run,) = runs_below(tmp_path / "run")
     assert len(run.values("val/loss")) == 20, "what could not be sent is on the disk, for `wandb sync`"
     assert run.summary["best/epoch"] == 20
