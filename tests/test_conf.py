@@ -70,6 +70,12 @@ def test_every_target_accepts_its_keys_and_their_types(choice):
         check_types(node, place)
 
 
+@pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice.startswith("data=")])
+def test_every_data_choice_has_what_training_reads(choice):
+    read = {"source", "crop", "size", "batch_size", "num_workers", "cache", "targets"}
+    assert read <= set(composed(choice).data), "copy conf/data/phantom.yaml and change its source"
+
+
 def test_only_paths_asks_hydra_for_its_folder():
     files = [path for path in CONF.rglob("*.yaml") if "${hydra:" in path.read_text()]
     assert [path.relative_to(CONF) for path in files] == [Path("paths/default.yaml")]

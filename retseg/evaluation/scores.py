@@ -8,6 +8,7 @@ import numpy as np
 from retseg.anatomy import SURFACE_NAMES
 from retseg.bscan import Array
 from retseg.evaluation.quantities import (
+    OVERLAPS,
     Quantities,
     Quantity,
     by_name,
@@ -27,10 +28,7 @@ NUM_ERROR_BINS = 4096
 """Of the histograms from which draws of a percentile are read: their ends are good to 1/4096 of the largest error."""
 
 ORDER = (
-    "dice",
-    "iou",
-    "recall",
-    "precision",
+    *OVERLAPS,
     "surface_mean_absolute",
     "surface_rms",
     "surface_p95",
