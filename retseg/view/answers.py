@@ -12,6 +12,7 @@ from retseg.data.readers.volume import ScanVolume
 from retseg.geometry.thickness import SLABS
 from retseg.inference.predicted import PredictedScan
 from retseg.inference.preview import FLUID_COLOUR
+from retseg.view.heat import why_not
 from retseg.view.networks import Choice
 
 NUM_SHOWN = len(LAYERS) + 1
@@ -34,7 +35,7 @@ def words_of_the_field() -> dict[str, Any]:
 
 
 def choice_json(choice: Choice) -> dict[str, Any]:
-    """Who a choice is, and which of its networks can be explained."""
+    """Who a choice is; no_heat: why it cannot be explained, or ""."""
     return {
         "name": choice.name,
         "networks": [
@@ -49,6 +50,7 @@ def choice_json(choice: Choice) -> dict[str, Any]:
         ],
         "intervals": choice.about_intervals,
         "cautions": list(choice.cautions),
+        "no_heat": why_not(choice),
     }
 
 

@@ -102,10 +102,13 @@ class Viewer:
 
     async def heats(self, request: Request) -> Response:
         """What is known of a scan's heat maps, depth by depth."""
-        found = await self._work(self.session.heats, *_asked(request))
+        drop_id, place = _asked(request)
+        found = await self._work(self.session.heats, drop_id, place)
+        network = self.session.choices[place.choice].networks[0].card.name
         return JSONResponse(
             [
                 {
+                    "network": network,
                     "layer": heat.layer,
                     "module": heat.module,
                     "grain": list(heat.grain),

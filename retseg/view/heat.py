@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from retseg.bscan import Array
 from retseg.evaluation.inference import Place
@@ -47,24 +47,33 @@ class HeatMaps:
     stamps: tuple[str, ...]
 
 
-def heat_maps(choice: Choice, scan: PredictedScan) -> tuple[HeatMaps, ...]:
-    """Maps of the first network of a choice, full resolution first.
-
-    Refusal where that network can only be run, not explained (ONNX), or names no layer of its decoder.
-    """
+def why_not(choice: Choice) -> str:
+    """Why the first network of a choice cannot be explained: it can only be run, or names no layer; "" if it can."""
     network = choice.networks[0]
     if network.module is None:
-        raise Refusal(
-            409,
+        return (
             f"{network.card.name} runs in {network.engine}, which gives no gradients: no explanation; "
-            "start the viewer with its run folder (--run) or its .safetensors file",
+            "start the viewer with its run folder (--run) or its .safetensors file"
         )
-    named = aliases(network.module)
-    layers = list({named[name]: name for name in reversed(DEPTHS) if name in named}.values())[::-1]
-    if not layers:
-        raise Refusal(409, f"{network.card.name} names none of {', '.join(DEPTHS)}: use `retseg explain --layers`")
+    if not _layers(network.module):
+        return f"{network.card.name} names none of {', '.join(DEPTHS)}: use `retseg explain --layers`"
+    return ""
+
+
+def _layers(module: nn.Module) -> list[str]:
+    """Those of DEPTHS that a network has, full resolution first; of two names of one module the first."""
+    named = aliases(module)
+    return list({named[name]: name for name in reversed(DEPTHS) if name in named}.values())[::-1]
+
+
+def heat_maps(choice: Choice, scan: PredictedScan) -> tuple[HeatMaps, ...]:
+    """Maps of a choice's first network, full resolution first. Refusal (409), with `why_not`, where it has none."""
+    if reason := why_not(choice):
+        raise Refusal(409, reason)
+    module = choice.networks[0].module
+    assert module is not None
     places, images = choice.gated.predictor.windows(scan.image, scan.spacing)
-    found = explain(network.module, images, layers)
+    found = explain(module, images, _layers(module))
     return _on_scan(found, places, (scan.image.shape[0], scan.image.shape[1]))
 
 

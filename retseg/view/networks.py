@@ -54,8 +54,11 @@ class Choice:
     @property
     def cautions(self) -> tuple[str, ...]:
         """One line each for what a reader of its answers must not overlook."""
-        lines = [line for network in self.networks for line in _cautions(network)]
-        return tuple(dict.fromkeys(lines))
+        names: dict[str, list[str]] = {}
+        for network in self.networks:
+            for words in _cautions(network):
+                names.setdefault(words, []).append(network.card.name)
+        return tuple(f"{', '.join(dict.fromkeys(these))}: {words}" for words, these in names.items())
 
 
 def choices(networks: Sequence[ScanNetwork], stopwatch: Stopwatch) -> tuple[Choice, ...]:
@@ -89,15 +92,11 @@ def _cautions(network: ScanNetwork) -> list[str]:
     card = network.card
     lines = []
     if card.label_origin == "exact":
-        lines.append(
-            f"{card.name} learned from made-up scans alone ({card.data_name}): check what it finds in real ones."
-        )
+        lines.append(f"learned from made-up scans alone ({card.data_name}); check what it finds in real ones.")
     elif card.label_origin != "manual":
-        lines.append(
-            f"{card.name} learned from {card.label_origin} labels, which no person drew: it repeats their errors."
-        )
+        lines.append(f"learned from {card.label_origin} labels, which no person drew; it repeats their errors.")
     if "leaky" in card.stamp:
-        lines.append(f"{card.name} was scored on a leaky split, which flatters ({card.stamp}).")
+        lines.append(f"scored on a leaky split, which flatters ({card.stamp}).")
     if not card.reference:
-        lines.append(f"{card.name} was never calibrated: no intervals, and unknown kinds of scans are not noticed.")
+        lines.append("never calibrated; no intervals, and unknown kinds of scans are not noticed.")
     return lines

@@ -55,7 +55,7 @@ def test_about_names_layers_as_anatomy_does(client: Client):
     assert [slab["name"] for slab in about["slabs"]][-1] == "total retina"
     assert about["research_only"] == "Research software: not for patients."
     assert about["choices"][0]["cautions"] == [
-        "zero_shot learned from made-up scans alone (random phantom): check what it finds in real ones."
+        "zero_shot: learned from made-up scans alone (random phantom); check what it finds in real ones."
     ]
 
 

@@ -119,9 +119,13 @@ def test_networks_that_cannot_be_explained_say_why(networks: Sequence[ScanNetwor
     assert (refused.value.status, refused.value.words) == (409, words)
 
 
-def test_a_network_without_explanation_still_answers(network: ScanNetwork, png: bytes, tmp_path_factory):  # type: ignore[no-untyped-def]
+def test_a_network_without_explanation_still_answers(
+    network: ScanNetwork, png: bytes, tmp_path_factory: pytest.TempPathFactory
+):
     only_run = replace(network, module=None, engine="onnxruntime")
     with client_of([only_run], tmp_path_factory.mktemp("dropped")) as client:
         address = f"scans/{client.drop(('eye.png', png)).json()['id']}/0/0/0"
         assert client.get(address).status_code == 200
+        (choice,) = client.get("about").json()["choices"]
+        assert choice["no_heat"].startswith("zero_shot runs in onnxruntime, which gives no gradients: no explanation")
         assert client.get(f"{address}/heats").status_code == 409

@@ -49,19 +49,28 @@ def test_the_stopwatch_counts_passes_alone(network: ScanNetwork, pictures: tuple
         ({"label_origin": "manual", "data_name": "Duke DME"}, None),
         (
             {"label_origin": "exact"},
-            "net learned from made-up scans alone (random phantom): check what it finds in real ones.",
+            "net: learned from made-up scans alone (random phantom); check what it finds in real ones.",
         ),
-        ({"label_origin": "silver"}, "net learned from silver labels, which no person drew: it repeats their errors."),
+        ({"label_origin": "silver"}, "net: learned from silver labels, which no person drew; it repeats their errors."),
         (
             {"label_origin": "manual", "stamp": "leaky: 3 subjects on both sides"},
-            "net was scored on a leaky split, which flatters (leaky: 3 subjects on both sides).",
+            "net: scored on a leaky split, which flatters (leaky: 3 subjects on both sides).",
         ),
         (
             {"label_origin": "manual", "reference": {}},
-            "net was never calibrated: no intervals, and unknown kinds of scans are not noticed.",
+            "net: never calibrated; no intervals, and unknown kinds of scans are not noticed.",
         ),
     ],
 )
 def test_what_must_not_be_overlooked_is_said(network: ScanNetwork, changes: dict[str, Any], caution: str | None):
     (choice,) = choices([like(network, name="net", **changes)], Stopwatch())
     assert choice.cautions == (() if caution is None else (caution,))
+
+
+def test_what_several_networks_share_is_said_once(network: ScanNetwork):
+    silver = {"label_origin": "silver", "reference": {}}
+    together = choices([like(network, name="a", **silver), like(network, name="b", **silver)], Stopwatch())[0]
+    assert together.cautions == (
+        "a, b: learned from silver labels, which no person drew; it repeats their errors.",
+        "a, b: never calibrated; no intervals, and unknown kinds of scans are not noticed.",
+    )

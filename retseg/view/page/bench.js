@@ -149,6 +149,8 @@ async function explanation(mine) {
   const depth = element("depth"), wanted = depth.value;
   depth.disabled = true;
   if (app.scan.surfaces[0].every((row) => row === null)) return say("heat-note", "Nothing was found, so there is nothing to explain.");
+  const { no_heat: whyNot } = app.about.choices[app.place.choice];
+  if (whyNot) return say("heat-note", whyNot);
   say("heat-note", "Working on it…");
   let heats;
   try {
@@ -187,8 +189,9 @@ export async function showHeat() {
   drawnHeat = `${id}`;
   app.picture.setHeat(app.heat);
   const name = app.about.classes[id].name, stamp = heat.stamps[id], peak = heat.peaks[id];
+  const whose = app.about.choices[app.place.choice].networks.length > 1 ? ` Of ${heat.network} alone.` : "";
   say("heat-note", peak === 0 ? `${name} at ${heat.layer}: a blank map, nothing at this depth speaks for it.` :
-    `${name} at ${heat.layer}: Grad-CAM, 100 % is its own peak of ${peak.toPrecision(2)}.${stamp ? ` This map ${stamp}.` : ""}`);
+    `${name} at ${heat.layer}: Grad-CAM, 100 % is its own peak of ${peak.toPrecision(2)}.${stamp ? ` This map ${stamp}.` : ""}${whose}`);
   element("heat-note").classList.toggle("redundant", Boolean(stamp));
   return readout();
 }
