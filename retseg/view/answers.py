@@ -10,6 +10,7 @@ from retseg.anatomy import CLASSES, LAYERS, SURFACE_NAMES
 from retseg.bscan import Array
 from retseg.data.readers.volume import ScanVolume
 from retseg.geometry.thickness import SLABS
+from retseg.inference.fluid_tables import FLUID_MM2, FLUID_PX, fluid_cells
 from retseg.inference.predicted import PredictedScan
 from retseg.inference.preview import FLUID_COLOUR
 from retseg.view.heat import why_not
@@ -75,9 +76,12 @@ def spacing_json(volume: ScanVolume) -> dict[str, Any]:
 
 
 def scan_json(scan: PredictedScan, volume: ScanVolume, choice: Choice, seconds: dict[str, float]) -> dict[str, Any]:
-    """A scan with its surfaces; half_widths (slabs, W) in the unit of thickness, null where there are none."""
+    """A scan with its surfaces; half_widths (slabs, W) in the unit of thickness, null where there are none.
+
+    fluid: its area in px, and in mm2 where the scale is known; null where none was sought.
+    """
     half_widths = None if choice.intervals is None else choice.intervals.half_widths(scan.row_sd, scan.spacing)
-    shape = (scan.image.shape[0], scan.image.shape[1])
+    shape, fluid = (scan.image.shape[0], scan.image.shape[1]), fluid_cells(scan)
     return {
         "name": scan.name,
         "number": scan.number,
@@ -91,7 +95,7 @@ def scan_json(scan: PredictedScan, volume: ScanVolume, choice: Choice, seconds: 
         "surfaces": numbers(scan.surface_rows),  # unrounded: the page paints them to the pixel as the mask does
         "confidence": numbers(np.round(scan.confidence[None], 3))[0],
         "half_widths": None if half_widths is None else numbers(np.round(half_widths[:NUM_SHOWN], 3)),
-        "has_fluid": scan.fluid is not None,
+        "fluid": None if scan.fluid is None else {"px": fluid[FLUID_PX], "mm2": fluid[FLUID_MM2]},
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
     }
 

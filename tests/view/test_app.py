@@ -1,11 +1,13 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch import Tensor
 
 from retseg.anatomy import CLASSES, SURFACE_NAMES
 from retseg.bscan import Array, Spacing
@@ -68,7 +70,7 @@ def test_an_answer_is_what_predict_says(client: Client, network: ScanNetwork, pn
     np.testing.assert_allclose(np.array(answer["confidence"], np.float64), expected.confidence, atol=0.0006)
     assert answer["verdict"] == expected.verdict
     assert [one["reason"] for one in answer["findings"]] == [one.reason for one in expected.findings]
-    assert (answer["rows"], answer["columns"], answer["has_fluid"]) == (ROWS, COLUMNS, False)
+    assert (answer["rows"], answer["columns"], answer["fluid"]) == (ROWS, COLUMNS, None)
     assert 0 < answer["seconds"]["network"] < answer["seconds"]["all"]
 
 
@@ -230,3 +232,27 @@ def test_what_is_no_json_object_is_refused(client: Client, png: bytes, body: byt
     answer = client.post(f"scans/{drop_id}/open", content=body)
     assert answer.status_code == 400
     assert answer.json()["error"] == "expected a JSON object; reload the page"
+
+
+def test_fluid_comes_as_a_plane_its_area_and_a_file(network: ScanNetwork, png: bytes, tmp_path: Path):
+    def with_fluid(images: Tensor) -> tuple[Tensor, Tensor]:
+        return network.forward(images), (images[:, 0] > 0.6).float()
+
+    seeking = replace(network, card=replace(network.card, gives_fluid=True), with_fluid=with_fluid)
+    expected = predicted(seeking, png, tmp_path)
+    assert expected.fluid is not None
+    num_px = int(expected.fluid.sum())
+    assert num_px > 0
+    (tmp_path / "dropped").mkdir()
+    with client_of([seeking], tmp_path / "dropped") as client:
+        address = dropped(client, png)
+        answer = client.get(address).json()
+        assert answer["fluid"] == {"px": num_px, "mm2": None}
+        plane = np.array(Image.open(io.BytesIO(client.get(f"{address}/fluid").content)))
+        np.testing.assert_array_equal(plane == 255, expected.fluid)
+        files = client.post(f"{address}/files", json={"surfaces": answer["surfaces"]})
+        with zipfile.ZipFile(io.BytesIO(files.content)) as archive:
+            assert "eye_fluid.png" in archive.namelist()
+        client.post(f"scans/{address.split('/')[1]}/spacing", json={"axial_um": 5, "lateral_um": 20})
+        scaled = client.get(address).json()["fluid"]
+        assert scaled["mm2"] == pytest.approx(scaled["px"] * 5 * 20 / 1e6, abs=1e-4)

@@ -12,7 +12,7 @@ export async function showScan() {
   say("busy", "The network looks at the scan…");
   const found = await attempt(async () => {
     const [scan, image] = await Promise.all([get(address("", place)), levels(address("/image", place))]);
-    const fluid = scan.has_fluid ? await levels(address("/fluid", place)) : null;
+    const fluid = scan.fluid ? await levels(address("/fluid", place)) : null;
     return { scan, image, fluid };
   });
   if (mine !== asked) return;
@@ -107,7 +107,8 @@ export function table() {
     if (slab.first === slab.last && slab.first === here) row.className = "here";
     return row;
   }));
-  say("unit-note", unit() === "um" ? `Thickness in um; pixel size: ${scan.spacing.source}.` : "Thickness in pixels: the pixel size is unknown.");
+  const fluid = !scan.fluid ? "" : ` Fluid (pale cyan): ${scan.fluid.mm2 === null ? `${scan.fluid.px} px` : `${scan.fluid.mm2.toFixed(3)} mm²`}.`;
+  say("unit-note", (unit() === "um" ? `Thickness in um; pixel size: ${scan.spacing.source}.` : "Thickness in pixels: the pixel size is unknown.") + fluid);
 }
 
 function swatch(colour) {

@@ -53,6 +53,7 @@ export function watchPicture(canvas) {
     } else {
       const at = app.picture.at(event);
       if (!at) return;
+      element("readout").setAttribute("aria-live", "off");
       canvas.classList.toggle("near", isEditor() && app.picture.lines && held(at) >= 0);
       moveCross(at.x, at.y);
     }
@@ -87,6 +88,7 @@ function finish(isMoved) {
 }
 
 function onPictureKey(event) {
+  element("readout").setAttribute("aria-live", "polite");  // not while a pointer sweeps over the scan
   const step = { ArrowUp: -1, ArrowDown: 1 }[event.key], aside = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const { selected, cross } = app.picture;
   if (step && selected >= 0 && isEditor()) {
