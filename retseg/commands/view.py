@@ -45,7 +45,7 @@ def view(
 
       retseg view --weights RUN/export/model.safetensors --labels my_labels
 
-      python -m retseg.train data=hdf5 data.root=my_labels split.subjects=[7]
+      python -m retseg.train data=hdf5 data.root=my_labels split.subjects=[Subject_07]
     """
     missing = [package for package in PACKAGES if find_spec(package) is None]
     if missing:
