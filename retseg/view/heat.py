@@ -83,8 +83,7 @@ def _on_scan(found: Explanation, places: tuple[Place, ...], shape: tuple[int, in
     small = (max(round(shape[0] * share), 1), max(round(shape[1] * share), 1))
     scaled = tuple(_scaled(place, small[0] / shape[0], small[1] / shape[1]) for place in places)
     weights = blend_weights(scaled, small[1])
-    probabilities = _laid(found.probabilities, scaled, weights, small)
-    probabilities[0, 0] += 1 - probabilities[0].sum(dim=0)  # background where no window looked
+    probabilities = _laid_probabilities(found.probabilities, scaled, weights, small)
     maps = {
         layer: _laid(to_image_grid(one.raw, found.image_size), scaled, weights, small)
         for (_, layer), one in found.maps.items()
@@ -111,6 +110,15 @@ def _scaled(place: Place, by_rows: float, by_columns: float) -> Place:
 def _laid(planes: Tensor, places: tuple[Place, ...], weights: Array, shape: tuple[int, int]) -> Tensor:
     """Planes (1, C, H, W) of a scan from those of its windows (T, C, h, w)."""
     return torch.from_numpy(on_scan(planes, places, weights, shape))[None]
+
+
+def _laid_probabilities(
+    probabilities: Tensor, places: tuple[Place, ...], weights: Array, shape: tuple[int, int]
+) -> Tensor:
+    """Probabilities (1, C, H, W) of a scan from those of its windows; background where no window looked."""
+    laid = _laid(probabilities, places, weights, shape)
+    laid[0, 0] += 1 - laid[0].sum(dim=0)
+    return laid
 
 
 def atlas(heat: HeatMaps) -> Array:

@@ -13,7 +13,7 @@ from retseg.explain.gradcam import gradcam
 from retseg.inference.network import NetworkCard, ScanNetwork, of_module
 from retseg.inference.predicted import PredictedScan
 from retseg.models.unet import UNet
-from retseg.view.heat import _scaled, atlas, heat_maps
+from retseg.view.heat import _laid_probabilities, _scaled, atlas, heat_maps
 from retseg.view.networks import Stopwatch, choices
 from retseg.view.refusal import Refusal
 from tests.view.served import Client, client_of
@@ -80,6 +80,15 @@ def test_large_scans_have_coarser_maps(tiny: ScanNetwork):
 def test_windows_on_a_coarser_grid_keep_their_borders():
     assert _scaled(Place(10, 20, 40, 60), 0.5, 0.25) == Place(5, 5, 20, 15)
     assert _scaled(Place(0, 0, 1, 1), 0.1, 0.1) == Place(0, 0, 1, 1)
+
+
+def test_where_no_window_looked_is_background():
+    layers = torch.full((1, 8, 4, 6), 0.125)
+    laid = _laid_probabilities(layers, (Place(2, 0, 4, 6),), np.ones((1, 6)), (9, 6))
+    np.testing.assert_allclose(laid[0, :, 2:6], 0.125)
+    for rows in (slice(0, 2), slice(6, 9)):
+        assert (laid[0, 0, rows] == 1).all()
+        assert (laid[0, 1:, rows] == 0).all()
 
 
 def test_what_repeats_the_prediction_says_so(client: Client, png: bytes):
