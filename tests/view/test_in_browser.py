@@ -20,7 +20,7 @@ from tests.view.conftest import COLUMNS, ROWS, as_png
 from tests.view.served import live_server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 pytestmark = pytest.mark.browser
 
@@ -88,13 +88,6 @@ def test_a_scan_is_seen_corrected_saved_and_trained_on(
     assert "The pixel size is unknown" in page.inner_text("#reasons")
     before = surfaces_of(page)
 
-    page.check("input[name=show][value=heat]", force=True)
-    page.select_option("#explained", "3")
-    page.get_by_text("INL at conv2d_15").wait_for()
-    page.select_option("#depth", "1")
-    page.get_by_text("INL at conv2d_17").wait_for()
-    page.check("input[name=show][value=layers]", force=True)
-
     page.fill("#reach", "30")
     drag(page, 60, before[0, 60], -6)
     dragged = surfaces_of(page)
@@ -124,6 +117,21 @@ def test_a_scan_is_seen_corrected_saved_and_trained_on(
     split = json.loads((run / "split.json").read_text())
     assert (split["train"], split["val"]) == (["a_b00_g1"], ["b_b00_g1"])
     assert json.loads((run / "metrics.json").read_text())["data"]["label_origin"] == "silver, corrected by hand"
+
+
+def test_heat_maps_are_chosen_by_layer_and_depth(page: "Page", address: str, png: bytes):
+    page.goto(address)
+    drop(page, "a.png", png)
+    page.check("input[name=show][value=heat]", force=True)
+    page.select_option("#explained", "3")
+    page.get_by_text("INL at conv2d_15").wait_for()
+    page.select_option("#depth", "1")
+    page.get_by_text("INL at conv2d_17").wait_for()
+    page.check("input[name=show][value=layers]", force=True)
+    rows = surfaces_of(page)
+    page.select_option("#explained", "pointer")
+    page.mouse.move(*point(page, 80, (rows[4, 80] + rows[5, 80]) / 2))
+    page.get_by_text("ONL-ISM at conv2d_17").wait_for()
 
 
 def test_keys_alone_select_move_undo_and_page(page: "Page", address: str, pictures: tuple[Array, ...]):
@@ -228,6 +236,31 @@ def test_a_phone_shows_and_does_not_edit(page: "Page", address: str, png: bytes)
     before = surfaces_of(page)
     drag(page, 60, before[0, 60], -6)
     np.testing.assert_array_equal(surfaces_of(page), before)
+
+
+def test_what_is_saved_is_what_is_shown_while_the_next_scan_is_awaited(
+    page: "Page", address: str, pictures: tuple[Array, ...], tmp_path: Path
+):
+    file = io.BytesIO()
+    held: list[Route] = []
+    np.save(file, np.stack(pictures))
+    page.goto(address)
+    drop(page, "volume.npy", file.getvalue())
+    shown = surfaces_of(page)
+    page.route("**/0/0/0", lambda route: held.append(route))
+    page.focus("#picture")
+    page.keyboard.press("PageUp")
+    page.get_by_text("The network looks at the scan").wait_for()
+    page.click("#save")
+    page.get_by_text("Saved: ").wait_for()
+    source = Hdf5Source(tmp_path / "labels")
+    (key,) = source.keys
+    assert key.bscan == 1
+    scan = source.read(key)
+    np.testing.assert_array_equal(scan.image, pictures[1])
+    np.testing.assert_allclose(scan.surface_rows, shown, atol=1e-4)
+    held[0].continue_()
+    page.get_by_text("volume_b000").wait_for()
 
 
 def test_a_label_that_is_there_is_replaced_only_if_one_says_so(

@@ -3,7 +3,8 @@
 export const app = {
   about: null,      // of the server: classes, surfaces, slabs, choices
   drop: null,       // what is open: id, volumes
-  place: { choice: 0, volume: 0, number: 0, forced: false },
+  place: { choice: 0, volume: 0, number: 0, forced: false },  // of the scan that is wanted
+  shown: null,      // of the scan that is shown: another one while the wanted one is awaited
   scan: null,       // the server's answer
   surfaces: null,   // the scan's surfaces while they are corrected
   edits: new Map(), // of scans that were corrected, by their address
@@ -19,9 +20,9 @@ export function say(id, words) {
   if (id === "failed" || id === "busy") element(id).hidden = !words;
 }
 
-// The address of the scan that is shown, below the drop's.
-export function address(what = "", place = app.place) {
-  const path = `scans/${app.drop.id}/${place.choice}/${place.volume}/${place.number}${what}`;
+// The address of the scan that is shown, or of another place.
+export function address(what = "", place = app.shown) {
+  const path = `scans/${place.drop}/${place.choice}/${place.volume}/${place.number}${what}`;
   return place.forced ? `${path}?forced=1` : path;
 }
 

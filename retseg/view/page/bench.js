@@ -8,7 +8,7 @@ let asked = 0;
 
 // Ask for the scan at app.place and show it; a later call wins.
 export async function showScan() {
-  const mine = ++asked, place = { ...app.place }, start = performance.now();
+  const mine = ++asked, place = { ...app.place, drop: app.drop.id }, start = performance.now();
   say("busy", "The network looks at the scan…");
   const found = await attempt(async () => {
     const [scan, image] = await Promise.all([get(address("", place)), levels(address("/image", place))]);
@@ -20,6 +20,7 @@ export async function showScan() {
   element("shown").hidden = found === null;
   if (found === null) return;
   app.scan = found.scan;
+  app.shown = place;
   app.heats = null;
   heatOf.clear();
   const key = address("", place);
@@ -54,7 +55,7 @@ function verdict(place) {
 }
 
 function notes() {
-  const choice = app.about.choices[app.place.choice], { took, scan } = app, spacing = scan.spacing;
+  const choice = app.about.choices[app.shown.choice], { took, scan } = app, spacing = scan.spacing;
   const sizes = [["axial", spacing.axial_um], ["lateral", spacing.lateral_um]]
     .map(([name, um]) => `${name} ${um === null ? "unknown" : `${um} um`}`).join(", ");
   list("notes", [
@@ -150,7 +151,7 @@ async function explanation(mine) {
   const depth = element("depth"), wanted = depth.value;
   depth.disabled = true;
   if (app.scan.surfaces[0].every((row) => row === null)) return say("heat-note", "Nothing was found, so there is nothing to explain.");
-  const { no_heat: whyNot } = app.about.choices[app.place.choice];
+  const { no_heat: whyNot } = app.about.choices[app.shown.choice];
   if (whyNot) return say("heat-note", whyNot);
   say("heat-note", "Working on it…");
   let heats;
@@ -180,17 +181,17 @@ export function heatClass() {
 let drawnHeat = "";
 export async function showHeat() {
   if (!app.heats) return app.picture.setHeat(null);
-  const depth = element("depth").value, heat = app.heats[depth], id = heatClass(), { place } = app;
+  const depth = element("depth").value, heat = app.heats[depth], id = heatClass();
   lastClass = id;
-  if (!heatOf.has(depth)) heatOf.set(depth, levels(address(`/heats/${depth}`, place)));
+  if (!heatOf.has(depth)) heatOf.set(depth, levels(address(`/heats/${depth}`)));
   const atlas = await attempt(() => heatOf.get(depth));
-  if (!atlas || app.heats[depth] !== heat) return undefined;
+  if (!atlas || app.heats?.[depth] !== heat) return undefined;  // another scan came meanwhile
   const size = heat.rows * heat.columns;
   app.heat = { rows: heat.rows, columns: heat.columns, levels: atlas.levels.subarray(id * size, (id + 1) * size) };
   drawnHeat = `${id}`;
   app.picture.setHeat(app.heat);
   const name = app.about.classes[id].name, stamp = heat.stamps[id], peak = heat.peaks[id];
-  const whose = app.about.choices[app.place.choice].networks.length > 1 ? ` Of ${heat.network} alone.` : "";
+  const whose = app.about.choices[app.shown.choice].networks.length > 1 ? ` Of ${heat.network} alone.` : "";
   say("heat-note", peak === 0 ? `${name} at ${heat.layer}: a blank map, nothing at this depth speaks for it.` :
     `${name} at ${heat.layer}: Grad-CAM, 100 % is its own peak of ${peak.toPrecision(2)}.${stamp ? ` This map ${stamp}.` : ""}${whose}`);
   element("heat-note").classList.toggle("redundant", Boolean(stamp));

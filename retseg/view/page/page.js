@@ -75,9 +75,9 @@ function pageBy(step) {
 }
 
 document.addEventListener("scan-shown", () => {
-  const volume = app.drop.volumes[app.place.volume], { spacing } = app.scan;
+  const volume = app.drop.volumes[app.shown.volume], { spacing } = app.scan;
   element("subject").value = (volume.subject || volume.name).replace(/[^\w.-]+/g, "_").replace(/^[.-]+/, "").slice(0, 64);
-  element("label-bscan").value = app.place.number;
+  element("label-bscan").value = app.shown.number;
   element("eye").value = volume.eye || "";
   element("axial").value = spacing.axial_um ?? "";
   element("lateral").value = spacing.lateral_um ?? "";
