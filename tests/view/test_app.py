@@ -125,18 +125,21 @@ def test_what_is_not_there_is_404_and_what_was_replaced_410(client: Client, png:
     assert "other scans took their place" in answer.json()["error"]
 
 
-def test_a_volume_is_paged_through_and_memory_is_bounded(client: Client, pictures: tuple[Array, ...]):
+def test_a_volume_is_paged_through_and_memory_is_bounded(
+    client: Client, pictures: tuple[Array, ...], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("retseg.view.session.KEPT_SCANS", 3)
     file = io.BytesIO()
-    np.save(file, np.stack([pictures[0], pictures[1]] * 9))
+    np.save(file, np.stack([pictures[0], pictures[1]] * 3))
     opened = client.drop(("volume.npy", file.getvalue())).json()
-    assert opened["volumes"][0]["numbers"] == list(range(18))
+    assert opened["volumes"][0]["numbers"] == list(range(6))
     address = f"scans/{opened['id']}/0/0"
     first, second = client.get(f"{address}/0").json(), client.get(f"{address}/1").json()
     assert first["name"] == "volume_b000"
     assert first["surfaces"] != second["surfaces"]
-    for number in range(2, 18):
+    for number in range(2, 6):
         assert client.get(f"{address}/{number}").status_code == 200
-    assert len(client.session.drop(opened["id"]).scans) == 16
+    assert len(client.session.drop(opened["id"]).scans) == 3
     assert client.get(f"{address}/0").json()["surfaces"] == first["surfaces"]
 
 
