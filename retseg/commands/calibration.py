@@ -11,10 +11,11 @@ import numpy as np
 from retseg.bscan import Array, ScanKey
 from retseg.commands.open_network import REFERENCE, open_scan_network
 from retseg.commands.progress import progress
-from retseg.commands.scored_run import ALL, ScoredRun, ScoredScans, choose_scans, open_run, read_json
+from retseg.commands.scored_run import ALL, ScoredRun, ScoredScans, choose_scans, open_run
 from retseg.data.dataset import with_mask
 from retseg.errors import InputError
 from retseg.evaluation.atomic import replacing_file
+from retseg.evaluation.json_files import read_object
 from retseg.evaluation.labelling import Labelling
 from retseg.evaluation.parallel import in_order
 from retseg.inference.calibration import Calibrated, ScanScores, calibrate, score_scan, to_json, with_entry
@@ -166,7 +167,7 @@ def _notices(runs: Sequence[ScoredRun], scans: ScoredScans, scores: Sequence[Sca
 def _write(run: ScoredRun, entries: Sequence[dict[str, Any]], training: Mapping[str, Any]) -> Path:
     """Put entries and the training reference into reference.json, beside what is there of the same weights."""
     path = run.folder / REFERENCE
-    before = read_json(path) if path.is_file() else {}
+    before = read_object(path) if path.is_file() else {}
     try:
         kept = [entry for entry in before.get("intervals", []) if run.weights in entry["mode"]["sha256s"]]
         for entry in entries:

@@ -15,10 +15,10 @@ from retseg.commands.measured_names import LabelFile, NamedVolume, labels_of, na
 from retseg.commands.measured_options import read_foveae, read_grids, read_slabs, refuse_outside
 from retseg.commands.measured_scans import FileScans, MeasuredVolume, assembled, read_file
 from retseg.commands.progress import progress
-from retseg.commands.scored_run import read_json
 from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.volume import ScanVolume
 from retseg.errors import InputError
+from retseg.evaluation.json_files import read_object
 from retseg.evaluation.matching import Measuring
 from retseg.evaluation.parallel import in_order
 from retseg.geometry.volume_map import BScanDistance, Vertical
@@ -143,7 +143,7 @@ def _measure(volumes: Sequence[MeasuredVolume], wanted: Wanted, measured: Measur
             measured.rows += wanted.rows(done)
             files, notices = wanted.write_volume(done.predicted)
             measured.files += [*done.files, *files]
-            measured.accounts += [read_json(path) for path in files if path.name.endswith("_volume.json")]
+            measured.accounts += [read_object(path) for path in files if path.name.endswith("_volume.json")]
             measured.notices.update({*done.source.notices, *notices})
 
 

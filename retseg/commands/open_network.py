@@ -10,9 +10,10 @@ from omegaconf import DictConfig
 
 from retseg import __version__
 from retseg.build import build_frame, build_source
-from retseg.commands.scored_run import ScoredRun, open_run, read_json
+from retseg.commands.scored_run import ScoredRun, open_run
 from retseg.commands.training_scan import TrainingScan, training_scan
 from retseg.errors import InputError
+from retseg.evaluation.json_files import read_object
 from retseg.evaluation.network_outputs import gives_fluid
 from retseg.inference.network import NetworkCard, ScanNetwork, of_module
 
@@ -113,5 +114,5 @@ def _reference(run: ScoredRun) -> Mapping[str, Any]:
     path = run.folder / REFERENCE
     if not path.is_file():
         return {}
-    reference = read_json(path)
+    reference = read_object(path)
     return reference if reference.get("weights_sha256") == run.weights else {}

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from retseg import __version__
-from retseg.commands.scored_run import read_json
 from retseg.errors import InputError
 from retseg.evaluation.atomic import replacing_file
+from retseg.evaluation.json_files import read_object
 
 RUN_FILE = "run.json"
 
@@ -21,7 +21,7 @@ def read_run_file(folder: Path, command: str) -> Mapping[str, Any] | None:
     path = folder / RUN_FILE
     if not path.is_file():
         return None
-    before: Mapping[str, Any] = read_json(path)
+    before: Mapping[str, Any] = read_object(path)
     if before.get("command") != command:
         raise InputError(f"{path}: not of {command}; choose another folder with -o")
     return before

@@ -17,6 +17,7 @@ from retseg.commands.config_folder import compose_config
 from retseg.data.source import ScanSource
 from retseg.errors import InputError
 from retseg.evaluation.inference import Frame
+from retseg.evaluation.json_files import read_object
 from retseg.training.environment import weights_sha256
 
 SIDES = ("train", "val", "test")
@@ -50,7 +51,7 @@ class ScoredRun:
     def stamp(self) -> str:
         """What no reader of a score may overlook: the audit's line if there is one, else the split's."""
         audit = self.folder / "audit.json"
-        return str(read_json(audit)["stamp"] if audit.is_file() else self.split["stamp"])
+        return str(read_object(audit)["stamp"] if audit.is_file() else self.split["stamp"])
 
     @property
     def is_chosen_on_val(self) -> bool:
@@ -71,20 +72,9 @@ def open_run(folder: Path, checkpoint: str = "best") -> ScoredRun:
             raise InputError(
                 f"{folder}: no {name}, training has not finished; go on with `python -m retseg.train resume={folder}`"
             )
-    metrics, split = read_json(folder / "metrics.json"), read_json(folder / "split.json")
+    metrics, split = read_object(folder / "metrics.json"), read_object(folder / "split.json")
     net = load_net(folder, checkpoint)
     return ScoredRun(folder, config, metrics, split, checkpoint, net, weights_sha256(net))
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """A JSON object. InputError where the file holds none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); make it again with the command that wrote it") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds a {type(content).__name__}, expected an object; make it again")
-    return content
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,6 @@
 """What a run folder holds, read once: every part that is not there is None, and `wanting` names the command for it."""
 
 import csv
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from retseg.anatomy import CLASS_NAMES
 from retseg.errors import InputError
+from retseg.evaluation.json_files import read_object
 
 Row = Mapping[str, str]
 Content = Mapping[str, Any]
@@ -186,17 +186,6 @@ def _read(letter: str, name: str, folder: Path, config: Content) -> ReportedRun:
         explained=_explained(folder / EXPLANATION),
         verdicts=_verdicts(folder / REPRODUCTION / "verdicts.csv"),
     )
-
-
-def read_object(path: Path) -> Content:
-    """A JSON object. InputError where the file holds none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); make it again with the command that wrote it") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds a {type(content).__name__}, expected an object; make it again")
-    return content
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -1,6 +1,6 @@
 """The scans that the page has open: one drop of files at a time, in a temporary folder, answers bounded in memory.
 
-Every method but `Uploads` runs in the one thread of the server that works, so nothing here is locked.
+All but looking a drop up runs in the one thread of the server that works, so nothing here is locked.
 """
 
 import secrets
@@ -188,6 +188,7 @@ class Session:
         if place not in drop.heats:
             scan = self.scan(drop_id, place)
             _keep(drop.heats, place, heat_maps(self.choices[place.choice], scan), KEPT_HEATS)
+        drop.heats.move_to_end(place)
         return drop.heats[place]
 
     def without_folder(self, drop: Drop, words: str) -> str:
