@@ -1,6 +1,5 @@
 """One training job from its configuration to its scores: what `python -m retseg.train` runs."""
 
-import json
 import logging
 import warnings
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from retseg.data.audit import Audit, AuditRecorder
 from retseg.errors import InputError
 from retseg.training import wandb_run
 from retseg.training.datamodule import OctDataModule
-from retseg.training.environment import describe_environment, is_main_process
+from retseg.training.environment import is_main_process, record_start
 from retseg.training.evaluation import SetScores, score_set
 from retseg.training.log_figure import log_checkpoint, log_summary, log_tags
 
@@ -168,7 +167,7 @@ def _save_inputs(run: Run, audit: Audit, config: DictConfig, run_dir: Path) -> N
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
     run.data.split.save(run_dir / "split.json")
     audit.save(run_dir / "audit.json")
-    (run_dir / "environment.json").write_text(json.dumps(describe_environment(), indent=1) + "\n")
+    record_start(run_dir / "environment.json", config.seed)
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

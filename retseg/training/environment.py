@@ -1,32 +1,97 @@
 """What a run ran on: environment.json, and the hash of its weights."""
 
 import hashlib
+import json
 import os
 import platform
 import sys
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy", "scipy", "h5py", "grad-cam", "wandb")
+from retseg.evaluation.atomic import replacing_file
+from retseg.evaluation.json_files import read_object
+from retseg.training.installed import code_facts, package_versions
+from retseg.training.machine import (
+    blas_facts,
+    cpu_facts,
+    determinism_facts,
+    gpu_facts,
+    gpu_names,
+    thread_facts,
+)
+
+OF_A_START = ("started", "command", "starts")
+"""Facts that two starts never share."""
 
 
-def describe_environment() -> dict[str, Any]:
-    """Versions, machine, devices and command line, in plain types."""
+def describe_environment(seed: int | None = None) -> dict[str, Any]:
+    """Versions, machine, modes, devices, code, seed, command line and time, in plain types."""
     from retseg import __version__
 
+    packages, below = package_versions()
+    cpu, threads = cpu_facts(), thread_facts()
     return {
         "retseg": __version__,
         "command": sys.argv,
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "seed": seed,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: version(name) for name in PACKAGES},
-        "cpu_count": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "packages": packages,
+        "packages_below": below,
+        "cpu_count": cpu["cores"],
+        "torch_threads": threads["torch"],
+        "gpus": gpu_names(),
+        "cpu": cpu,
+        "threads": threads,
+        "blas": blas_facts(),
+        "determinism": determinism_facts(),
+        "gpu": gpu_facts(),
+        "code": code_facts(),
     }
+
+
+def record_start(path: Path, seed: int) -> None:
+    """Write environment.json, or add a start to the one that is there: facts stay those of the first start.
+
+    `starts` has an entry a start: when, the command, and what differed from the first: {fact: [first, now]}.
+    """
+    now = describe_environment(seed)
+    start = {"started": now["started"], "command": now["command"]}
+    if path.is_file():
+        content = dict(read_object(path))
+        # Files of before have no starts, and know less: what they do not know cannot differ.
+        starts = content.get("starts") or [{**start, "started": None, "command": content.get("command"), "differs": {}}]
+        content["starts"] = [*starts, {**start, "differs": differences(content, now)}]
+    else:
+        content = {**now, "starts": [{**start, "differs": {}}]}
+    with replacing_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Facts in which two environments differ: {dotted name: [first, second]}; an absent package or variable is None.
+
+    A group of facts that only one of the two knows (a file of before) is left out.
+    """
+    shared = [name for name in first if name in second and name not in OF_A_START]
+    ours, theirs = (dict(_facts({name: side[name] for name in shared})) for side in (first, second))
+    names = sorted({*ours, *theirs})
+    return {name: [ours.get(name), theirs.get(name)] for name in names if ours.get(name) != theirs.get(name)}
+
+
+def _facts(node: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    """Every single fact with its dotted name; a list is one."""
+    for name, value in node.items():
+        if isinstance(value, dict):
+            yield from _facts(value, f"{place}{name}.")
+        else:
+            yield f"{place}{name}", value
 
 
 def is_main_process() -> bool:
