@@ -1,8 +1,8 @@
 """What a split leaks: which held-out B-scans and subjects are also in training, by ids and by content."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from retseg.bscan import Array, BScan, ScanKey
 from retseg.data.audit_relations import AuditRecord, Relations, relate, volume_ranks
+from retseg.data.digest import data_digests, total_digest
 from retseg.data.fingerprint import COLUMNS, COPY_SIMILARITY, ROWS
 from retseg.errors import InputError
 
@@ -55,6 +56,7 @@ class Audit:
     """What was found of a split. Scores are taken on the test scans, or on validation where nothing is kept for a test.
 
     Every finding compares a held-out side with another; the kind "pairs" is within a side, and no leak by itself.
+    data: hashes of what was read, see `data_digests`; empty in audits of before.
     """
 
     num_train: int
@@ -62,6 +64,7 @@ class Audit:
     num_test: int
     ids_known: bool
     findings: tuple[Finding, ...]
+    data: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def scored(self) -> str:
@@ -132,6 +135,7 @@ class Audit:
             "ids_known": self.ids_known,
             "method": {"thumbnail": [ROWS, COLUMNS], "copy_similarity": COPY_SIMILARITY},
             "findings": findings,
+            "data": {"sha256": total_digest(self.data), "subjects": dict(self.data)},
         }
         path.write_text(json.dumps(content, indent=1) + "\n")
 
@@ -142,12 +146,13 @@ class Audit:
             content: dict[str, Any] = json.loads(path.read_text())
             about = {name: content[name] for name in ("num_train", "num_val", "num_test", "ids_known")}
             findings = tuple(_finding(**row) for row in content["findings"])
+            data = content.get("data", {}).get("subjects", {})
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())
             raise InputError(
                 f"{path}: no audit ({type(error).__name__}: {reason}); make it by `retseg audit`"
             ) from error
-        return cls(**about, findings=findings)
+        return cls(**about, findings=findings, data=data)
 
 
 class AuditRecorder:
@@ -183,7 +188,7 @@ def audit(train: Sequence[AuditRecord], val: Sequence[AuditRecord], test: Sequen
             relations = relate(sides[side], sides[against], ranks)
             findings += _compare(side, against, relations, sides[side], sides[against], ids_known)
     findings += [_pairs(side, sides[side], ranks, ids_known) for side in ("val", "test") if sides[side]]
-    return Audit(len(train), len(val), len(test), ids_known, tuple(findings))
+    return Audit(len(train), len(val), len(test), ids_known, tuple(findings), data_digests(everybody))
 
 
 def _compare(
