@@ -32,7 +32,7 @@ from retseg.report.plots import curve_charts, reliability_charts, score_charts, 
 from retseg.report.run_folder import ReportedRun
 from retseg.report.scans import ShownScan, choose_scans, shown_scans
 from retseg.report.tables import OVERLAP, SURFACES, THICKNESS, confusion_of, score_table
-from retseg.report.thickness import SIDES, SLABS, SlabMaps, slab_maps, subject_thickness
+from retseg.report.thickness import MOST_SUBJECTS, SIDES, SLABS, SlabMaps, slab_maps, subject_thickness
 
 KINDS = {
     "prediction": "prediction",
@@ -156,6 +156,7 @@ def _of_pictures(pictures: Pictures, with_pixels: bool) -> Mapping[str, Any]:
     return {
         "scans": pictures.scans,
         "thickness": pictures.thickness,
+        "most_subjects": MOST_SUBJECTS,
         "heat": pictures.heat,
         "kinds_there": [kind for kind in KINDS if kind in found or kind == "none"],
         "without_pixels": with_pixels and any(not panel.pixels for panel in panels),

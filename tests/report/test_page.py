@@ -144,3 +144,9 @@ def test_pixels_that_were_not_saved_are_said_to_be_missing(page_of, tmp_path):
     assert "Pixels of some scans are not in the run folder: layers only; <code>retseg evaluate RUN --fresh" in page_of(
         folder
     )
+
+
+def test_subjects_without_a_map_are_counted(page_of, full_run, monkeypatch):
+    assert "subjects, the first in the order" not in page_of(full_run)
+    monkeypatch.setattr("retseg.report.page.MOST_SUBJECTS", 1)
+    assert "maps of 1 of 2 subjects, the first in the order of the evaluation" in page_of(full_run)
