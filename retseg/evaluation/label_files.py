@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from retseg.anatomy import IGNORE, NUM_CLASSES, NUM_SURFACES, SURFACE_NAMES
 from retseg.bscan import Array, Spacing
+from retseg.data.sources.mapped import mapped_npy
 from retseg.errors import InputError
 from retseg.evaluation.store import LARGEST_BYTES, read_npz, saved_spacing
 
@@ -76,7 +77,7 @@ def read_labels(path: Path, ignore_labels: Sequence[int] = ()) -> Labels:
     if ending in IMAGE_ENDINGS:
         return Labels(path, mask=checked_mask(_read_image(path), path, ignore_labels))
     if ending == ".npy":
-        return _of_array(_read_npy(path), path, ignore_labels)
+        return _of_array(mapped_npy(path), path, ignore_labels)
     arrays = read_npz(path)
     if not {"mask", "surface_rows"} & arrays.keys():
         raise InputError(f"{path}: no array mask or surface_rows in it, but {', '.join(arrays) or 'nothing'}; name one")
@@ -123,16 +124,6 @@ def checked_surfaces(rows: Array, path: Path | str) -> Array:
         surface, column = np.argwhere(np.isinf(rows))[0].tolist()
         raise InputError(f"{path}: {SURFACE_NAMES[surface]}, column {column}: infinite row; nan is for unknown ones")
     return rows.astype(np.float32)
-
-
-def _read_npy(path: Path) -> Array:
-    try:
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a whole .npy array of numbers ({_one_line(error)}); save it again") from error
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path}: an archive named .npy; name it .npz")
-    return array
 
 
 def _read_image(path: Path) -> Array:

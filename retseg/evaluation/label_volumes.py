@@ -19,6 +19,7 @@ from retseg.anatomy import IGNORE, NUM_CLASSES, NUM_SURFACES
 from retseg.bscan import Array, Spacing
 from retseg.data.readers.names import natural_key
 from retseg.data.readers.tiff_scale import TiffScale, tiff_scale
+from retseg.data.sources.mapped import mapped_npy
 from retseg.errors import InputError
 from retseg.evaluation.label_files import (
     ENDINGS,
@@ -184,11 +185,8 @@ def _share_in_order(lines: Array) -> float:
 
 def _stacked_npy(path: Path) -> Array | None:
     """The array of a .npy file if it has three axes; None where it is for `read_labels` to read or to refuse."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return array if isinstance(array, np.ndarray) and array.ndim == 3 else None
+    array = mapped_npy(path)
+    return array if array.ndim == 3 else None
 
 
 def _read_tiff(path: Path, ignore_labels: Sequence[int]) -> LabelVolume:

@@ -1,5 +1,6 @@
 """NumPy files: .npy, mapped and never loaded whole, and .npz. N B-scans, H rows, W columns. Pickles are refused."""
 
+import io
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,8 +15,15 @@ from retseg.data.readers.held import Held, Shelf
 from retseg.data.readers.levels import VolumeLevels, level_notices
 from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.volume import RawBScan, ScanVolume
+from retseg.data.sources.mapped import mapped_npy
 from retseg.data.sources.safe_hdf5 import MAX_BYTES, one_line
 from retseg.errors import InputError
+
+_HEADER_BYTES = 16384
+"""Read of each member: numpy takes headers of at most 10,000 bytes."""
+
+_TEXT_BYTES = 2**16
+"""Of a member that holds a name or a pixel size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +64,12 @@ class ArrayFile:
 
 def open_npy(path: Path, options: ReadOptions, shelf: Shelf) -> list[ScanVolume]:
     """An array (H, W) or (N, H, W). The file is mapped anew for each read; no handle outlives it."""
-    array = _mapped(path)
+    array = mapped_npy(path)
     declared = Declared(array.shape, array.dtype.kind)
     is_volume = array.ndim == 3
 
     def raw(number: int, is_read: bool) -> Array:
-        mapped = _mapped(path)
+        mapped = mapped_npy(path)
         return np.array(mapped[number] if is_volume else mapped)
 
     return [ArrayFile(path, "NumPy array", declared, array.dtype, raw).volume("")]
@@ -90,17 +98,6 @@ def open_npz(path: Path, options: ReadOptions, shelf: Shelf) -> list[ScanVolume]
     return [ArrayFile(path, "NumPy archive", declared[name], dtype, raw, spacing, subject).volume(name)]
 
 
-def _mapped(path: Path) -> Array:
-    """An array on disk, no values read. InputError where the file is damaged, an archive, or pickled."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # a damaged header leads numpy to whatever
-        raise InputError(f"{path}: not a whole .npy array of numbers ({one_line(error)}); save it again") from error
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path}: an archive named .npy; name it .npz")
-    return array
-
-
 def _npz_headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
     """Shape and type of each array, no values read. InputError where the archive is damaged."""
     headers = {}
@@ -110,22 +107,29 @@ def _npz_headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
                 if not member.endswith(".npy"):
                     continue
                 with archive.open(member) as file:
-                    version = np.lib.format.read_magic(file)
-                    read = {
-                        (1, 0): np.lib.format.read_array_header_1_0,
-                        (2, 0): np.lib.format.read_array_header_2_0,
-                    }[version]
-                    shape, _, dtype = read(file)
+                    head = io.BytesIO(file.read(_HEADER_BYTES))  # a header may claim 4 GB, packed into 4 MB
+                version = np.lib.format.read_magic(head)
+                read = {
+                    (1, 0): np.lib.format.read_array_header_1_0,
+                    (2, 0): np.lib.format.read_array_header_2_0,
+                }[version]
+                shape, _, dtype = read(head)
                 headers[member.removesuffix(".npy")] = (shape, dtype)
     except Exception as error:  # a damaged archive leads zipfile and numpy to whatever
         raise InputError(f"{path}: not a whole .npz archive ({one_line(error)}); save it again") from error
     return headers
 
 
-def _npz_values(path: Path, name: str) -> Array:
+def _npz_values(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Array:
+    """An array of an archive, by its member and no other (NumPy takes one without .npy for raw bytes)."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            values: Array = archive[name]
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+            num_bytes = archive.getinfo(f"{name}.npy").file_size
+            if num_bytes > max_bytes + _HEADER_BYTES:
+                raise InputError(f"{path}: {name} declares {num_bytes} bytes, expected at most {max_bytes}; refused")
+            values: Array = np.lib.format.read_array(file, allow_pickle=False)
+    except InputError:
+        raise
     except Exception as error:  # as above
         raise InputError(f"{path}: {name} is damaged ({one_line(error)}); save it again") from error
     return values
@@ -133,7 +137,9 @@ def _npz_values(path: Path, name: str) -> Array:
 
 def _saved_scan(path: Path) -> tuple[Spacing, str]:
     """Pixel size and subject in a scan that `retseg evaluate` saved; nan is unknown."""
-    sizes, source, subject = (_npz_values(path, name) for name in ("spacing_um", "spacing_source", "subject"))
+    sizes, source, subject = (
+        _npz_values(path, name, _TEXT_BYTES) for name in ("spacing_um", "spacing_source", "subject")
+    )
     if sizes.shape != (2,) or sizes.dtype.kind != "f":
         raise InputError(f"{path}: spacing_um {sizes.shape} of {sizes.dtype}, expected two sizes in um; save it again")
     axial_um, lateral_um = (None if np.isnan(um) else float(um) for um in sizes)

@@ -9,8 +9,8 @@ import numpy as np
 
 from retseg.anatomy import IGNORE, NUM_CLASSES
 from retseg.bscan import Array, BScan, ScanKey, Spacing
+from retseg.data.sources.mapped import mapped_npy
 from retseg.data.sources.pixels import gray_levels
-from retseg.data.sources.safe_hdf5 import one_line
 from retseg.errors import InputError
 
 IMAGES_FILE = "resized_images.npy"
@@ -82,17 +82,13 @@ def _key(index: int) -> ScanKey:
 
 def _mapped(path: Path) -> Array:
     """An array on disk, no values read. InputError where the file is missing, damaged, pickled or not of numbers."""
-    try:
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise InputError(
             f"{path}: no such file; data.root is the folder of {IMAGES_FILE} and {LABELS_FILE}, or try data=phantom"
-        ) from error
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a whole .npy array of numbers ({one_line(error)}); get it again") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-        kind = getattr(array, "dtype", "an archive")
-        raise InputError(f"{path}: of type {kind}, expected an array of real numbers")
+        )
+    array = mapped_npy(path, "get it again")
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{path}: of type {array.dtype}, expected an array of real numbers")
     return array
 
 

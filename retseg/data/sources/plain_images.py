@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from retseg.bscan import Array
+from retseg.data.sources.mapped import mapped_npy
 from retseg.data.sources.safe_hdf5 import one_line
 from retseg.errors import InputError
 
@@ -78,10 +79,7 @@ def _images(path: Path) -> Iterator[Array]:
 
 def _mapped(path: Path) -> Array:
     """An array (H, W) or (N, H, W) on disk, no values read."""
-    try:
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a whole .npy array of numbers ({one_line(error)}); get it again") from error
+    array = mapped_npy(path, "get it again")
     if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "biuf":
         raise InputError(f"{path}: {array.dtype} {array.shape}, expected numbers (H, W) or (N, H, W)")
     return array
