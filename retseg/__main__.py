@@ -14,6 +14,7 @@ from retseg.commands.export import export
 from retseg.commands.gallery import gallery
 from retseg.commands.measure import measure
 from retseg.commands.predict import predict
+from retseg.commands.repeat import repeat
 from retseg.commands.report import report
 from retseg.commands.reproduce import reproduce
 from retseg.commands.view import view
@@ -36,6 +37,7 @@ app.command()(predict)
 app.command()(calibrate)
 app.command()(export)
 app.command()(reproduce)
+app.command()(repeat)
 app.command()(report)
 app.command()(gallery)
 app.command()(view)
