@@ -13,7 +13,8 @@ from retseg.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from retseg.data.audit import Audit, Finding
+    from retseg.data.audit import Audit
+    from retseg.data.audit_findings import Finding
     from retseg.data.source import ScanSource
 
 

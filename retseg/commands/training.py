@@ -14,19 +14,20 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from retseg.bscan import BScan
 from retseg.build import Run, build_data, build_run, load_config
 from retseg.commands.evaluate import evaluate_run, tell
 from retseg.commands.existing_run import existing_run
+from retseg.commands.failed_run import failure_kept
+from retseg.commands.read_scans import read_and_audit
 from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, run_tags, save_metrics
 from retseg.commands.start_weights import load_start
-from retseg.data.audit import Audit, AuditRecorder
+from retseg.data.audit import Audit
 from retseg.errors import InputError
 from retseg.training import wandb_run
-from retseg.training.datamodule import OctDataModule
 from retseg.training.environment import is_main_process, record_start
 from retseg.training.evaluation import SetScores, score_set
 from retseg.training.log_figure import log_checkpoint, log_summary, log_tags
+from retseg.training.processes import lost_process_told, refuse_too_few_scans
 
 # Lightning tells on every start which limits are at their defaults, and tips; its warnings stay.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -58,7 +59,8 @@ def train(config: DictConfig, checkpoint: Path | None = None) -> float:
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         try:
-            return _train(console, config, run_dir, checkpoint)
+            with failure_kept(run_dir):
+                return _train(console, config, run_dir, checkpoint)
         except SIGTERMException:  # a signal before the first step, where there is nothing to save
             raise SystemExit(143) from None
         finally:
@@ -67,22 +69,24 @@ def train(config: DictConfig, checkpoint: Path | None = None) -> float:
 
 def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path | None) -> float:
     data = build_data(config)
-    audit = _audited_or_refused(console, data) if config.audit.fail else None  # loggers write when they are made
+    audit = read_and_audit(console, data, config) if config.audit.fail else None  # loggers write when they are made
     run = build_run(config, data)
+    refuse_too_few_scans(run.trainer, data)
     if checkpoint is None and config.get("start") is not None:
         load_start(run.module.net, Path(config.start))
     _describe(console, run, run_dir)
-    audit = audit or _read_scans(console, data)
+    audit = audit or read_and_audit(console, data, config)
     console.print(f"split        {data.split.rule}: {audit.stamp}")
     _save_inputs(run, audit, config, run_dir)
     for logger in run.trainer.loggers:
         plain = _plain(config)
         logger.log_hyperparams(plain | {"stamp": audit.stamp, "audit": plain["audit"] | {"verdict": audit.verdict}})
     log_tags(run.trainer, run_tags(audit, run.data.source.label_origin))
-    run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint)
-    metrics = _score_best(console, run, audit)
+    with lost_process_told(run.trainer, run_dir):
+        run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint)
     if not is_main_process():
-        return metrics.val.scores["dice_macro_layers"]
+        return run.trainer.callback_metrics["val/dice_macro_layers"].item()  # the first process does what remains
+    metrics = _score_best(console, run, audit)
     save_metrics(metrics, run_dir)
     draw_figures(run.trainer, metrics, run_dir)
     log_summary(run.trainer, metrics.best)
@@ -134,31 +138,6 @@ def _describe_input(run: Run) -> str:
     return f"{window}, {size}"
 
 
-def _audited_or_refused(console: Console, data: OctDataModule) -> Audit:
-    """The audit of a split, which must not leak."""
-    audit = _read_scans(console, data)
-    if audit.is_leaky:
-        raise InputError(f"audit.fail=true: {audit.stamp}; keep subjects apart, e.g. by split=subject_holdout")
-    return audit
-
-
-def _read_scans(console: Console, data: OctDataModule) -> Audit:
-    """Read and check every scan before the first step, with a bar; then what the reader noticed. Their audit."""
-    recorder = AuditRecorder()
-    columns = (TextColumn("reading scans"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=data.num_scans)
-
-        def observe(scan: BScan) -> None:
-            recorder(scan)
-            progress.advance(task)
-
-        data.read_all(observe)
-    for notice in data.source.notices:
-        console.print(f"notice       {notice}")
-    return recorder.audit(data.split.train, data.split.val, data.split.test)
-
-
 def _save_inputs(run: Run, audit: Audit, config: DictConfig, run_dir: Path) -> None:
     """config.yaml (resolved), split.json, audit.json and environment.json, by the first of several processes."""
     if not is_main_process():
@@ -192,7 +171,8 @@ def _score_best(console: Console, run: Run, audit: Audit) -> RunMetrics:
             names, module = run.module.class_names, run.module
             return score_set(module.net, module.loss, loader, names, lambda scans: progress.advance(task, scans))
 
-        val, train_scores = scored(run.data.val_dataloader()), scored(run.data.train_dataloader())
+        train_loader, val_loader = run.data.scoring_loaders()
+        val, train_scores = scored(val_loader), scored(train_loader)
     epoch = best["epoch"] + 1
     return RunMetrics.of(run.module, run.data, audit, train_scores, val, path, epoch, chosen_by(keeper))
 

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from retseg.bscan import Array, BScan, ScanKey
-from retseg.data.audit_relations import AuditRecord, Relations, relate, volume_ranks
+from retseg.bscan import BScan, ScanKey
+from retseg.data.audit_findings import Comparison, Finding, in_blocks, pairs_within
+from retseg.data.audit_relations import AuditRecord, volume_ranks
 from retseg.data.digest import data_digests, total_digest
 from retseg.data.fingerprint import COLUMNS, COPY_SIMILARITY, ROWS
 from retseg.errors import InputError
@@ -28,27 +27,16 @@ DEFINITIONS = {
 }
 """What each kind of finding counts."""
 
+COMPARED = (("val", "train"), ("test", "train"), ("test", "val"))
+"""Held-out sides, and those that each is compared with."""
+
 SIDE_NAMES = {"train": "training", "val": "validation", "test": "test"}
-NUM_EXAMPLES = 3
-
-
-@dataclass(frozen=True)
-class Finding:
-    """How much of one kind was found: `count` of `total` held-out `unit`; None where ids or content say nothing.
-
-    by_content_alone: of what content tells, that which ids do not call the same B-scan.
-    """
-
-    kind: str
-    side: str
-    against: str
-    count: int
-    total: int
-    unit: str
-    by_ids: int | None
-    by_content: int | None
-    by_content_alone: int
-    examples: tuple[str, ...] = ()
+CONTENT = {
+    "all": "all held-out scans",
+    "sample": "pixels compared of all scans, looks of a sample of those held out",
+    "not yet": "by ids, content not compared yet",
+}
+"""What content was compared; but for the first the stamp says so."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +44,7 @@ class Audit:
     """What was found of a split. Scores are taken on the test scans, or on validation where nothing is kept for a test.
 
     Every finding compares a held-out side with another; the kind "pairs" is within a side, and no leak by itself.
-    data: hashes of what was read, see `data_digests`; empty in audits of before.
+    data: hashes of what was read, see `data_digests`; empty in audits of before. content: a key of CONTENT.
     """
 
     num_train: int
@@ -65,6 +53,7 @@ class Audit:
     ids_known: bool
     findings: tuple[Finding, ...]
     data: Mapping[str, str] = field(default_factory=dict)
+    content: str = "all"
 
     @property
     def scored(self) -> str:
@@ -84,6 +73,10 @@ class Audit:
     @property
     def stamp(self) -> str:
         """One line that goes beside every score: "leaky split: ...", or "subjects apart (3 held out)"."""
+        return self._stamp if self.content == "all" else f"{self._stamp} ({CONTENT[self.content]})"
+
+    @property
+    def _stamp(self) -> str:
         told = [self._sentence(against) for against in self._sides_before_scoring if self._leaks(against)]
         if told:
             return f"leaky split: {'; '.join(told)}"
@@ -134,6 +127,7 @@ class Audit:
             "num_test": self.num_test,
             "ids_known": self.ids_known,
             "method": {"thumbnail": [ROWS, COLUMNS], "copy_similarity": COPY_SIMILARITY},
+            "content": self.content,
             "findings": findings,
             "data": {"sha256": total_digest(self.data), "subjects": dict(self.data)},
         }
@@ -147,12 +141,15 @@ class Audit:
             about = {name: content[name] for name in ("num_train", "num_val", "num_test", "ids_known")}
             findings = tuple(_finding(**row) for row in content["findings"])
             data = content.get("data", {}).get("subjects", {})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            told = content.get("content", "all")  # audits of before compared all
+            if told not in CONTENT:
+                raise ValueError(f"content {told!r} is none of {', '.join(CONTENT)}")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise InputError(
                 f"{path}: no audit ({type(error).__name__}: {reason}); make it by `retseg audit`"
             ) from error
-        return cls(**about, findings=findings, data=data)
+        return cls(**about, findings=findings, data=data, content=told)
 
 
 class AuditRecorder:
@@ -180,82 +177,27 @@ def audit(train: Sequence[AuditRecord], val: Sequence[AuditRecord], test: Sequen
     """What of a split is on two sides: validation against training, test against both, and pairs within each."""
     sides = {"train": train, "val": val, "test": test}
     everybody = (*train, *val, *test)
+    ranks = volume_ranks(record.key for record in everybody)
+    comparisons = [Comparison(side, against, sides[side]) for side, against in COMPARED if sides[side]]
+    for comparison, (_, against) in zip(comparisons, [pair for pair in COMPARED if sides[pair[0]]], strict=True):
+        for block in in_blocks(sides[against]):
+            comparison.add(block, ranks)
+    return concluded(comparisons, sides, ranks)
+
+
+def concluded(
+    comparisons: Sequence[Comparison],
+    sides: Mapping[str, Sequence[AuditRecord]],
+    ranks: dict[ScanKey, int],
+    content: str = "all",
+) -> Audit:
+    """The audit of comparisons that have seen all records of all sides."""
+    everybody = [record for records in sides.values() for record in records]
     ids_known = all(record.key is not None for record in everybody)
-    ranks = volume_ranks(everybody)
-    findings: list[Finding] = []
-    for side, against in (("val", "train"), ("test", "train"), ("test", "val")):
-        if sides[side]:
-            relations = relate(sides[side], sides[against], ranks)
-            findings += _compare(side, against, relations, sides[side], sides[against], ids_known)
-    findings += [_pairs(side, sides[side], ranks, ids_known) for side in ("val", "test") if sides[side]]
-    return Audit(len(train), len(val), len(test), ids_known, tuple(findings), data_digests(everybody))
-
-
-def _compare(
-    side: str,
-    against: str,
-    relations: Relations,
-    held: Sequence[AuditRecord],
-    others: Sequence[AuditRecord],
-    ids_known: bool,
-) -> list[Finding]:
-    """Findings of all kinds but pairs, for one side against another."""
-    r = relations
-    labels_known = all(record.labels_sha256 is not None for record in (*held, *others))
-    nothing = np.zeros_like(r.copies)
-    found: dict[str, tuple[Array | None, Array | None]] = {
-        "copies": (r.same_scan_by_ids, r.copies),
-        "identical": (r.same_scan_by_ids, r.same_pixels),
-        "other_grader": (r.other_grader_by_ids, r.other_labels if labels_known else None),
-        "mirrored": (None, r.mirrored),
-        "near": (None, r.near),
-        "other_subject": (None, r.copies & r.other_subject_by_ids if ids_known else None),
-        "neighbours": (r.neighbours_by_ids, None),
-        "same_subject": (r.same_subject_by_ids, None),
-    }
-    told_by_ids = r.same_scan_by_ids.any(axis=1)
-    findings = []
-    for kind, (by_ids, by_content) in found.items():
-        by_ids = by_ids if ids_known else None
-        pairs = (nothing if by_ids is None else by_ids) | (nothing if by_content is None else by_content)
-        counts = (_count(by_ids), _count(by_content))
-        alone = 0 if by_content is None else int((by_content.any(axis=1) & ~told_by_ids).sum())
-        told = (int(pairs.any(axis=1).sum()), len(held), "B-scans", *counts, alone)
-        findings.append(Finding(kind, side, against, *told, _examples(pairs, held, others)))
-    return [*findings, _subjects(side, against, r, held, ids_known)]
-
-
-def _count(pairs: Array | None) -> int | None:
-    """Held-out scans in pairs (N, M)."""
-    return None if pairs is None else int(pairs.any(axis=1).sum())
-
-
-def _subjects(side: str, against: str, r: Relations, held: Sequence[AuditRecord], ids_known: bool) -> Finding:
-    """Held-out subjects who are also on the other side: by name, or because a copy of a scan of theirs is there."""
-    names = np.array(["" if record.key is None else record.key.subject for record in held])
-    if not ids_known:
-        return Finding("subjects", side, against, 0, 0, "subjects", None, None, 0)
-    by_ids = set(names[r.same_subject_by_ids.any(axis=1)].tolist())
-    by_content = set(names[r.copies.any(axis=1)].tolist())
-    shared = sorted(by_ids | by_content)
-    counts = (len(by_ids), len(by_content), len(by_content - by_ids))
-    total = len(set(names.tolist()))
-    return Finding("subjects", side, against, len(shared), total, "subjects", *counts, tuple(shared[:NUM_EXAMPLES]))
-
-
-def _pairs(side: str, held: Sequence[AuditRecord], ranks: dict[ScanKey, int], ids_known: bool) -> Finding:
-    """Pairs of one B-scan within a side."""
-    relations = relate(held, held, ranks)
-    by_ids, by_content = np.triu(relations.same_scan_by_ids, 1), np.triu(relations.copies, 1)
-    pairs = by_ids | by_content
-    counts = (int(by_ids.sum()) if ids_known else None, int(by_content.sum()), int((by_content & ~by_ids).sum()))
-    return Finding("pairs", side, side, int(pairs.sum()), len(held), "pairs", *counts, _examples(pairs, held, held))
-
-
-def _examples(pairs: Array, held: Sequence[AuditRecord], others: Sequence[AuditRecord]) -> tuple[str, ...]:
-    """The first few held-out scans of pairs (N, M), each with the first that it is paired with."""
-    rows = np.flatnonzero(pairs.any(axis=1))[:NUM_EXAMPLES]
-    return tuple(f"{held[row].name} ~ {others[int(pairs[row].argmax())].name}" for row in rows)
+    findings = [finding for comparison in comparisons for finding in comparison.findings(ids_known)]
+    findings += [pairs_within(side, sides[side], ranks, ids_known) for side in ("val", "test") if sides[side]]
+    counts = (len(sides["train"]), len(sides["val"]), len(sides["test"]))
+    return Audit(*counts, ids_known, tuple(findings), data_digests(everybody), content)
 
 
 def _finding(definition: str, examples: list[str], **fields: Any) -> Finding:

@@ -1,13 +1,13 @@
 """How scans on one side of a split are related to those on another, by what ids say and by what pixels say."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from retseg.bscan import Array, BScan, ScanKey
-from retseg.data.fingerprint import Fingerprint, fingerprint, least_similarities, similarities
+from retseg.data.fingerprint import NO_TEXTURE, Fingerprint, fingerprint, least_similarities, similarities
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +23,10 @@ class AuditRecord:
     def of_scan(cls, scan: BScan) -> "AuditRecord":
         """Of a scan as its source gives it, before any crop (which may depend on the grader)."""
         return cls(scan.key.name, fingerprint(scan.image), scan.key, _labels_sha256(scan))
+
+    def without_texture(self) -> "AuditRecord":
+        """The record in a fraction of its bytes: its look is compared no more, its pixels and ids still are."""
+        return replace(self, fingerprint=replace(self.fingerprint, texture=NO_TEXTURE))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +59,7 @@ def relate(held: Sequence[AuditRecord], others: Sequence[AuditRecord], ranks: di
     same_pixels = _equal([r.fingerprint.pixels_sha256 for r in held], [r.fingerprint.pixels_sha256 for r in others])
     same_labels = _equal([r.labels_sha256 for r in held], [r.labels_sha256 for r in others])
     with_labels = [r.labels_sha256 is not None for r in held], [r.labels_sha256 is not None for r in others]
-    straight, flipped = similarities([r.fingerprint for r in held], [r.fingerprint for r in others])
-    alike = np.maximum(straight, flipped) >= least_similarities(
-        [r.fingerprint for r in held], [r.fingerprint for r in others]
-    )
+    alike, is_flipped = _looks(held, others)
     return Relations(
         same_scan_by_ids=same_scan,
         other_grader_by_ids=same_scan & ~same_grader,
@@ -67,19 +68,34 @@ def relate(held: Sequence[AuditRecord], others: Sequence[AuditRecord], ranks: di
         other_subject_by_ids=known & ~same_subject,
         same_pixels=same_pixels,
         other_labels=same_pixels & ~same_labels & np.logical_and.outer(*with_labels),
-        mirrored=alike & ~same_pixels & (flipped > straight),
-        near=alike & ~same_pixels & (flipped <= straight),
+        mirrored=alike & ~same_pixels & is_flipped,
+        near=alike & ~same_pixels & ~is_flipped,
     )
 
 
-def volume_ranks(records: Sequence[AuditRecord]) -> dict[ScanKey, int]:
-    """Place of each key's B-scan among the B-scans of its subject that the records hold, from 0."""
+def _looks(held: Sequence[AuditRecord], others: Sequence[AuditRecord]) -> tuple[Array, Array]:
+    """Which pairs (N, M) look alike, and which do so rather mirrored than straight; none without both textures."""
+    alike, is_flipped = np.zeros((2, len(held), len(others)), bool)
+    rows, columns = (
+        np.array([place for place, r in enumerate(side) if r.fingerprint.has_texture], int) for side in (held, others)
+    )
+    if len(rows) and len(columns):
+        first, second = [held[row].fingerprint for row in rows], [others[column].fingerprint for column in columns]
+        straight, flipped = similarities(first, second)
+        pairs = np.ix_(rows, columns)
+        alike[pairs] = np.maximum(straight, flipped) >= least_similarities(first, second)
+        is_flipped[pairs] = flipped > straight
+    return alike, is_flipped
+
+
+def volume_ranks(keys: Iterable[ScanKey | None]) -> dict[ScanKey, int]:
+    """Place of each key's B-scan among the B-scans of its subject that the keys name, from 0."""
     bscans: dict[str, set[int]] = {}
-    keys = [record.key for record in records if record.key is not None]
-    for key in keys:
+    known = [key for key in keys if key is not None]
+    for key in known:
         bscans.setdefault(key.subject, set()).add(key.bscan)
     places = {subject: {bscan: i for i, bscan in enumerate(sorted(found))} for subject, found in bscans.items()}
-    return {key: places[key.subject][key.bscan] for key in keys}
+    return {key: places[key.subject][key.bscan] for key in known}
 
 
 def _equal(first: Sequence[object], second: Sequence[object]) -> Array:

@@ -27,6 +27,10 @@ TARGETS = ("surface_rows", "fluid")
 """What batches can hold beside the mask, where data.targets asks for it."""
 
 
+class StandIn(int):
+    """The place of a scan that only gives a process something to do: it must count in no sum."""
+
+
 class Item(TypedDict):
     """One scan: image (1, H, W) float32 in 0..1, mask (H, W) int64, spacing_um (2,) axial, lateral (nan: unknown).
 
@@ -40,6 +44,7 @@ class Item(TypedDict):
     name: str
     surface_rows: NotRequired[Tensor]
     fluid: NotRequired[Tensor]
+    is_stand_in: NotRequired[bool]
 
 
 class Batch(TypedDict):
@@ -49,6 +54,7 @@ class Batch(TypedDict):
     a surface beyond the image keeps its row, below 0 or above H. Their scans' own where the source knows them, else
     traced from the mask before it is resized.
     fluid (N, H, W): 1 fluid, 0 none, IGNORE where nobody looked.
+    is_stand_in: there where the one scan counts in no sum, see `StandIn`.
     """
 
     image: Tensor
@@ -58,6 +64,7 @@ class Batch(TypedDict):
     name: list[str]
     surface_rows: NotRequired[Tensor]
     fluid: NotRequired[Tensor]
+    is_stand_in: NotRequired[bool]
 
 
 class _Prepared(NamedTuple):
@@ -109,6 +116,8 @@ class BScanDataset(Dataset[Item]):
             item["surface_rows"] = torch.from_numpy(prepared.surface_rows)
         if prepared.fluid is not None:
             item["fluid"] = torch.from_numpy(prepared.fluid).long()
+        if isinstance(index, StandIn):
+            item["is_stand_in"] = True
         return item
 
     def read(self, index: int, observe: Callable[[BScan], None]) -> None:
@@ -193,4 +202,6 @@ def collate(items: list[Item]) -> Batch:
         batch["surface_rows"] = padded([item["surface_rows"] for item in items], torch.nan, below=NUM_SURFACES)
     if "fluid" in items[0]:
         batch["fluid"] = padded([item["fluid"] for item in items], IGNORE)
+    if "is_stand_in" in items[0]:
+        batch["is_stand_in"] = True
     return batch

@@ -32,9 +32,13 @@ _PIXELS_PER_DEGREE = 5
 _SAFE_SD = 6.0
 
 
+NO_TEXTURE: Array = np.zeros((0, 0), np.float32)
+"""In the place of a texture that is not kept."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fingerprint:
-    """Of one image. texture: (ROWS, COLUMNS) float32 of length 1, or all 0 for a flat image.
+    """Of one image. texture: (ROWS, COLUMNS) float32 of length 1, all 0 for a flat image, or NO_TEXTURE.
 
     least: similarity from which another image is a copy of this one; higher where few pixels make chance hits likely.
     """
@@ -42,6 +46,11 @@ class Fingerprint:
     texture: Array
     least: float
     pixels_sha256: str
+
+    @property
+    def has_texture(self) -> bool:
+        """Whether its texture is kept."""
+        return self.texture.size > 0
 
 
 def fingerprint(image: Array) -> Fingerprint:

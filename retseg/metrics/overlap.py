@@ -65,7 +65,7 @@ class OverlapScores(Metric):
     accuracy (eq. 4); dice_micro_soft, iou_micro_soft (the paper's Dice and Jaccard: soft, over all pixels and
     classes); {dice,iou}_macro_8 and {dice,iou}_macro_layers (means of the hard scores over all classes, over layers);
     and {dice,iou,accuracy}/<class>, accuracy being recall.
-    States are sums, so several devices add up to the right numbers.
+    States are sums, so several processes add up to the right numbers, unless pooled=False: then each has its own.
     """
 
     full_state_update = False
@@ -73,8 +73,8 @@ class OverlapScores(Metric):
     true_probability: Tensor
     num_pixels: Tensor
 
-    def __init__(self, class_names: Sequence[str]) -> None:
-        super().__init__()
+    def __init__(self, class_names: Sequence[str], pooled: bool = True) -> None:
+        super().__init__(sync_on_compute=pooled)
         self.class_names = tuple(class_names)
         num_classes = len(self.class_names)
         self.add_state("confusion", torch.zeros(num_classes, num_classes, dtype=torch.long), dist_reduce_fx="sum")

@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning import LightningDataModule
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
-from torch.utils.data import DataLoader, DistributedSampler, Sampler
+from torch.utils.data import DataLoader
 
 from retseg.bscan import BScan
 from retseg.data.dataset import TARGETS, Batch, BScanDataset, Item, collate
@@ -13,6 +13,10 @@ from retseg.data.source import ScanSource
 from retseg.data.splits import Split, Splitter
 from retseg.data.transforms import Crop
 from retseg.errors import InputError
+from retseg.training.shares import SharedBatches
+
+MOST_SCORED = 2000
+"""Training scans on which the best checkpoint is scored when training has ended."""
 
 
 class ResumableLoader(DataLoader[Item]):
@@ -107,10 +111,8 @@ class OctDataModule(LightningDataModule):
         return len(self.split.train) + len(self.split.val) + len(self.split.test)
 
     def train_dataloader(self) -> ResumableLoader:
-        """Shuffled batches of the training scans."""
-        sampler: Sampler[int] = DistributedSampler(
-            self.train_dataset, num_replicas=self._world_size, rank=self._rank, shuffle=True, seed=self.seed
-        )
+        """Shuffled batches of the training scans; under several processes those of this one, see `SharedBatches`."""
+        sampler = SharedBatches(self.train_dataset, self.batch_size, self._world_size, self._rank, self.seed)
         return ResumableLoader(self.train_dataset, sampler=sampler, **self._loader_settings)
 
     def val_dataloader(self) -> DataLoader[Item]:
@@ -119,6 +121,19 @@ class OctDataModule(LightningDataModule):
             self.val_dataset, num_replicas=self._world_size, rank=self._rank, shuffle=False
         )
         return DataLoader(self.val_dataset, sampler=sampler, **self._loader_settings)
+
+    def scoring_loaders(self) -> tuple[DataLoader[Item], DataLoader[Item]]:
+        """Training and validation scans for scores at the end, all in this process, in batches as large as a step's.
+
+        Of more than MOST_SCORED training scans so many are taken, evenly spaced among the sorted keys.
+        """
+        num_train = len(self.train_dataset)
+        order = SharedBatches(self.train_dataset, self.batch_size, 1, 0, self.seed)
+        step = -(-num_train // MOST_SCORED)
+        places = [place for place in order if place % step == 0]
+        settings = self._loader_settings | {"batch_size": self.batch_size * self._world_size}
+        train: DataLoader[Item] = DataLoader(self.train_dataset, sampler=places, **settings)
+        return train, DataLoader(self.val_dataset, **settings)
 
     @property
     def _loader_settings(self) -> dict[str, Any]:

@@ -31,9 +31,10 @@ def score_set(
     """Scores of a network on the scans of a loader, in eval mode; `advance(scans)` is told after each batch.
 
     loss is the mean over scans of their batch's loss, as training logs it. The network's mode is left as found.
+    Scores are of this process alone: of several the others need not wait.
     """
     device = next(net.parameters()).device
-    overlap = OverlapScores(class_names).to(device)
+    overlap = OverlapScores(class_names, pooled=False).to(device)
     modes = {module: module.training for module in net.modules()}
     net.eval()
     total, count = 0.0, 0

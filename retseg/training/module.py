@@ -19,6 +19,7 @@ from retseg.metrics.overlap import OverlapScores
 from retseg.training.joint import JointLoss, JointNet
 from retseg.training.mean_teacher import MeanTeacher
 from retseg.training.schedules import Schedule
+from retseg.training.shares import share_of_step
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -30,6 +31,8 @@ class SegmentationModule(LightningModule):
     Logs once an epoch, for stages train and val: <stage>/loss, the mean over the stage's scans of their batch's loss;
     <stage>/{accuracy,dice_micro_soft,iou_micro_soft,dice_macro_8,...} and <stage>_class/{dice,iou,accuracy}/<class>,
     see `OverlapScores`. Training scores are of the weights as they were at each step, on augmented scans if any are.
+    Of several processes each steps on its share of a batch: a step's loss is the mean over all its scans of the loss
+    of their share, and each scan counts once in every score.
     With a teacher also train/teacher_loss, which train/loss holds already.
     Every step starts from random state of its own, seeded by (seed, epoch, step), so that a resumed run draws what an
     undisturbed one would have drawn.
@@ -78,7 +81,7 @@ class SegmentationModule(LightningModule):
                 f"epoch {self.current_epoch}, batch {batch_idx}: loss {float(loss)} on {', '.join(batch['name'])}; "
                 "lower optimizer.lr, or look at these scans"
             )
-        return loss
+        return loss * share_of_step(num_counted(batch), loss.device)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the validation scores."""
@@ -86,8 +89,9 @@ class SegmentationModule(LightningModule):
 
     def _step(self, stage: str, scores: OverlapScores, batch: Batch) -> Tensor:
         logits, loss = self._logits_and_loss(batch)
-        scores.update(logits.detach(), batch["mask"])
-        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["name"]), sync_dist=True)
+        if num_counted(batch):
+            scores.update(logits.detach(), batch["mask"])
+        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=num_counted(batch), sync_dist=True)
         return loss
 
     def _taught_step(self, teacher: MeanTeacher, batch: Batch) -> Tensor:
@@ -95,9 +99,10 @@ class SegmentationModule(LightningModule):
         batch = teacher.disturbed(batch)
         logits, loss = self._logits_and_loss(batch)
         taught = teacher.weighted_loss(logits, answer, batch["mask"], self.global_step)
-        self.train_scores.update(logits.detach(), batch["mask"])
+        if num_counted(batch):
+            self.train_scores.update(logits.detach(), batch["mask"])
         losses = {"train/loss": loss + taught, "train/teacher_loss": taught}
-        self.log_dict(losses, on_step=False, on_epoch=True, batch_size=len(batch["name"]), sync_dist=True)
+        self.log_dict(losses, on_step=False, on_epoch=True, batch_size=num_counted(batch), sync_dist=True)
         return losses["train/loss"]
 
     def _logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -153,6 +158,11 @@ class SegmentationModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember where the plateau scheduler was: it is made after this."""
         self._plateau_state = checkpoint.get("plateau")
+
+
+def num_counted(batch: Batch) -> int:
+    """Scans of a batch that count: none where a process had none left, see `StandIn`."""
+    return 0 if "is_stand_in" in batch else len(batch["name"])
 
 
 def num_optimizer_steps(trainer: Trainer) -> int:

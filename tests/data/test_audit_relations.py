@@ -14,7 +14,7 @@ def record(grader, subject, bscan, image, rows=ROWS, mask=None):
 
 def related(held, others):
     """Names of the relations that one record has with another."""
-    found = relate([held], [others], volume_ranks([held, others]))
+    found = relate([held], [others], volume_ranks([held.key, others.key]))
     names = [*found.__dataclass_fields__, "copies"]
     return {name for name in names if getattr(found, name).item()}
 
@@ -50,15 +50,15 @@ def test_unknown_ids_are_related_to_nobody():
 
 def test_neighbours_have_nothing_between_them():
     volume = [record(1, "s01", bscan, NOISE[i]) for i, bscan in enumerate((3, 10, 12, 40))]
-    found = relate(volume, volume, volume_ranks(volume)).neighbours_by_ids
+    found = relate(volume, volume, volume_ranks(r.key for r in volume)).neighbours_by_ids
     assert np.argwhere(np.triu(found)).tolist() == [[0, 1], [1, 2], [2, 3]]
-    assert volume_ranks([volume[3], volume[0]]) == {volume[0].key: 0, volume[3].key: 1}
+    assert volume_ranks([volume[3].key, volume[0].key]) == {volume[0].key: 0, volume[3].key: 1}
 
 
 def test_relations_are_laid_out_held_out_by_others():
     others = [record(1, "s02", i, NOISE[i]) for i in range(3)]
     held = [record(1, "s01", 9, NOISE[2]), record(1, "s02", 0, NOISE[3])]
-    found = relate(held, others, volume_ranks([*held, *others]))
+    found = relate(held, others, volume_ranks(r.key for r in [*held, *others]))
     assert found.same_pixels.tolist() == [[False, False, True], [False, False, False]]
     assert found.same_scan_by_ids.tolist() == [[False, False, False], [True, False, False]]
 
