@@ -45,7 +45,7 @@ def predict(
     ] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Scans side by side; without: one a core.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on in a folder: what is done is skipped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", hidden=True, help="As always: a call goes on.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over an earlier call's files.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No tables, no progress bar.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for every scan.")] = False,
@@ -65,8 +65,12 @@ def predict(
     Those words are what --save takes. Per call: scans.csv, review.csv,
     failures.csv, run.json.
 
-    Exit code: 0, 1 if some scans failed, 2 if nothing could start, 130 if
-    stopped (go on with --resume).
+    The same command again goes on where one was stopped, at whatever moment:
+    whole scans are kept, and tables tell of all. Other networks, settings or
+    scans are refused in a folder that holds predictions (--overwrite).
+
+    Exit code: 0, 1 if some scans failed, 2 if nothing could start or the disk
+    is full, 130 if Ctrl-C stopped it, 143 if SIGTERM did.
 
     In use:
 
@@ -78,7 +82,7 @@ def predict(
 
       retseg predict scans/*.png --run RUN -o out --spacing 3.87,11.33
 
-      retseg predict scans --run RUN_A --run RUN_B --views 4 -o out --resume
+      retseg predict scans --run RUN_A --run RUN_B --views 4 -o out
     """
     from retseg.commands.prediction import Call, predict_all
     from retseg.inference.shipped import shipped_weights
@@ -102,7 +106,6 @@ def predict(
         is_forced=predict_anyway,
         jobs=jobs,
         is_dry=dry_run,
-        is_resumed=resume,
         is_overwriting=overwrite,
         quiet=quiet,
         verbose=verbose,

@@ -1,5 +1,8 @@
 """The account of a call of `retseg predict`: run.json, scans.csv, failures.csv and review.csv in its output folder."""
 
+import hashlib
+import json
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,14 +11,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from retseg import __version__
 from retseg.commands.run_file import counted, read_run_file, versions, write_run_file
 from retseg.data.readers.volume import ScanVolume
 from retseg.errors import InputError
 from retseg.evaluation.atomic import make_folder, remove_partial
 from retseg.evaluation.output import write_csv
 from retseg.inference.gate import GatedPredictor
+from retseg.inference.kept_scans import FOLDER as UNFINISHED
 from retseg.inference.outputs import Outputs
-from retseg.inference.record import VolumeRecord
+from retseg.inference.record import FOLDER as RECORDS
+from retseg.inference.record import VolumeRecord, recorded_names
 from retseg.inference.review import review_queue
 from retseg.inference.stream import Failure
 
@@ -25,13 +31,18 @@ PACKAGES = ("torch", "numpy", "scipy", "pillow", "pydicom", "nibabel")
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """What is known of a call so far. about: what does not change during it (networks, settings, versions)."""
+    """What is known of a call so far.
+
+    about: what does not change during it (networks, settings, versions). names: of its volumes, in the order of the
+    tables, whichever of them an earlier call finished.
+    """
 
     folder: Path
     about: Mapping[str, Any]
     start: float
+    names: Sequence[str]
     warnings: Counter[str]
-    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    records: dict[str, VolumeRecord] = field(default_factory=dict)
     failures: list[dict[str, str]] = field(default_factory=list)
     num_skipped: int = 0
 
@@ -46,15 +57,24 @@ class Account:
     def skip(self, volume: ScanVolume, record: VolumeRecord) -> None:
         """Count a volume that an earlier call finished."""
         self.num_skipped += len(volume.numbers)
-        self.rows.extend(record.scans)
-        self.warnings.update(record.notices)
+        self.records[record.name] = record
 
     def add(self, record: VolumeRecord, failures: Sequence[Failure]) -> None:
         """Count a volume that was predicted now."""
-        self.rows.extend(record.scans)
-        self.warnings.update(record.notices)
+        self.records[record.name] = record
         for failure in failures:
             self.fail(failure.name, failure.reason)
+
+    @property
+    def rows(self) -> list[Mapping[str, Any]]:
+        """Of scans.csv."""
+        return [row for name in self.names if name in self.records for row in self.records[name].scans]
+
+    @property
+    def notes(self) -> Counter[str]:
+        """Notices of the call and of its volumes, with how often each was given."""
+        of_volumes = [self.records[name].notices for name in self.names if name in self.records]
+        return sum((Counter(notices) for notices in of_volumes), self.warnings.copy())
 
     @property
     def verdicts(self) -> dict[str, int]:
@@ -69,8 +89,9 @@ class Account:
 
     def close(self, status: str) -> None:
         """Write the tables, and run.json last. status: "finished" or "stopped"."""
-        write_csv(self.folder / "scans.csv", self.rows)
-        write_csv(self.folder / "review.csv", [place.row() for place in review_queue(self.rows)])
+        rows = self.rows
+        write_csv(self.folder / "scans.csv", rows)
+        write_csv(self.folder / "review.csv", [place.row() for place in review_queue(rows)])
         write_csv(self.folder / "failures.csv", self.failures)
         write_run_file(self.folder, self.content(status))
 
@@ -84,48 +105,54 @@ class Account:
             "scans_of_an_earlier_call": self.num_skipped,
             "verdicts": self.verdicts,
             "failures": self.failures,
-            "warnings": counted(self.warnings),
+            "warnings": counted(self.notes),
         }
 
 
-def open_account(
-    folder: Path, gated: GatedPredictor, outputs: Outputs, is_resumed: bool, is_overwriting: bool
-) -> Account:
-    """Begin a call in a folder: from now on it holds run.json, with status "running".
+def open_account(folder: Path, made: Mapping[str, Any], names: Sequence[str], is_overwriting: bool) -> Account:
+    """Begin a call in a folder, or go on with one: from now on it holds run.json, with status "running".
 
-    InputError where the folder holds another call's files and the user said neither --resume nor --overwrite, or
-    wants to go on with other networks or settings.
+    made: see `made_by`. names: of the call's volumes. InputError where the folder holds predictions by other networks,
+    with other settings or of other scans, and the user did not say --overwrite.
     """
-    made = _made_by(gated, outputs)
     before = read_run_file(folder, COMMAND)
-    if before is not None:
-        if not (is_resumed or is_overwriting):
-            raise InputError(
-                f"{folder}: holds predictions already; go on with --resume, write over them with --overwrite, "
-                "or choose another folder with -o"
-            )
-        if is_resumed and before.get("made_by") != made:
-            changed = [name for name in made if before.get("made_by", {}).get(name) != made[name]]
-            raise InputError(f"{folder}: was made with other {', '.join(changed)}; choose another folder with -o")
+    if before is not None and not is_overwriting:
+        _refuse_another(folder, before.get("made_by", {}), made, names)
     make_folder(folder)
     remove_partial(folder)
+    if is_overwriting:  # what an earlier call did must not count as done by this one
+        for done in (RECORDS, UNFINISHED):
+            shutil.rmtree(folder / done, ignore_errors=True)
     about = {
         "command": COMMAND,
         "made_by": made,
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **versions(PACKAGES),
     }
-    account = Account(folder, about, perf_counter(), Counter(outputs.notices))
+    account = Account(folder, about, perf_counter(), names, Counter())
     write_run_file(folder, account.content("running"))
     return account
 
 
-def _made_by(gated: GatedPredictor, outputs: Outputs) -> dict[str, Any]:
-    """What decides the result: networks, how they look, what is written. Plain JSON."""
+def _refuse_another(folder: Path, before: Mapping[str, Any], made: Mapping[str, Any], names: Sequence[str]) -> None:
+    next_step = "choose another folder with -o, or write over it with --overwrite"
+    if changed := [name for name in made if before.get(name) != made[name]]:
+        raise InputError(f"{folder}: was made with other {', '.join(changed)}; {next_step}")
+    if others := sorted(recorded_names(folder) - set(names)):
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise InputError(f"{folder}: holds predictions of other scans ({others[0]}{more}); {next_step}")
+
+
+def made_by(gated: GatedPredictor, outputs: Outputs, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the result: networks, how they look, what is written, what the user said of scans. Plain JSON.
+
+    reference: SHA-256 of what the first network is calibrated by.
+    """
     members = gated.predictor.members
     cards = dict.fromkeys(
         (member.network.card.name, member.network.card.sha256, member.network.engine) for member in members
     )
+    reference = json.dumps(members[0].network.card.reference, sort_keys=True)
     return {
         "networks": [{"name": name, "sha256": sha256, "engine": engine} for name, sha256, engine in cards],
         "views": [_view(member.view.is_mirrored, member.view.gain, member.view.shift) for member in members],
@@ -133,6 +160,9 @@ def _made_by(gated: GatedPredictor, outputs: Outputs) -> dict[str, Any]:
         "outputs": sorted(outputs.kinds),
         "fovea": None if outputs.fovea is None else list(outputs.fovea),
         "predict_anyway": gated.is_forced,
+        "reference": hashlib.sha256(reference.encode()).hexdigest(),
+        "retseg": __version__,
+        **said,
     }
 
 

@@ -1,5 +1,6 @@
 """What `retseg predict` prints: what it is about to do, each scan if asked, and what came of it."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,28 @@ MOST_LINES = 12
 STYLES = {"pass": "green", "check": "yellow", "fail": "red"}
 
 
-def tell_start(found: Found, gated: GatedPredictor) -> None:
-    """What was found, and which networks look at it."""
+def tell_start(found: Found, gated: GatedPredictor, num_done: int = 0) -> None:
+    """What was found, which networks look at it, and how many scans an earlier call has done."""
     console = report_console()
-    num_scans = sum(len(volume.numbers) for volume in found.volumes)
+    num_scans = _num_scans(found)
     words = f"B-scans: {num_scans}, of volumes or pictures: {len(found.volumes)}"
     if found.failures:
         words += f"; {len(found.failures)} files cannot be read"
     if found.ignored:
         words += f"; {len(found.ignored)} files of other kinds left alone"
     console.print(f"{words}\n{_networks(gated)}")
+    if num_done:
+        console.print(f"{num_done} of {num_scans} scans are done already, kept")
+
+
+def tell_stopped(num_done: int, found: Found, is_overwriting: bool) -> None:
+    """How far a stopped call came and how to go on: one line on standard error, whatever --quiet says."""
+    next_step = "the same command without --overwrite goes on" if is_overwriting else "the same command goes on"
+    sys.stderr.write(f"retseg: stopped: {num_done} of {_num_scans(found)} scans are done and kept; {next_step}\n")
+
+
+def _num_scans(found: Found) -> int:
+    return sum(len(volume.numbers) for volume in found.volumes)
 
 
 def tell_dry_run(output: Path, found: Found, gated: GatedPredictor, outputs: Outputs) -> None:
@@ -74,7 +87,7 @@ def tell_end(account: Account) -> None:
         console.print(f"  {row['scan']!s}: {row['reasons']!s}")
     if len(flagged) > MOST_LINES:
         console.print(f"  ... and {len(flagged) - MOST_LINES} more, see review.csv")
-    for what, times in account.warnings.items():
+    for what, times in account.notes.items():
         console.print(f"note: {what}" + (f" ({times} volumes)" if times > 1 else ""))
     for failure in account.failures[:MOST_LINES]:
         console.print(f"failed: {failure['scan']}: {failure['reason']}", style="red")

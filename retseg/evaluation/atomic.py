@@ -1,6 +1,8 @@
 """Files and folders that are either whole or not there: written beside their final name, then renamed."""
 
+import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +10,21 @@ from pathlib import Path
 
 from retseg.errors import InputError
 
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.\d+\.(?P<kind>part|old)(\.[^.]*)?")
+"""What `replacing_file` and `replacing_folder` call their temporary files and folders: the final name, a process."""
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
+class FullDiskError(InputError):
+    """No room, no quota left or a read-only disk: the next file will fail as this one did."""
+
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; it takes the final name when the block ends well, and goes if it does not."""
+    """A temporary path to write to; it takes the final name when the block ends well, and goes if it does not.
+
+    InputError where it cannot be written, FullDiskError where nothing else can be, either.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
     try:
         yield partial
@@ -19,14 +32,17 @@ def replacing_file(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder with -o") from error
+        raise _cannot_be_written(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """A new empty folder to fill; it takes the place of the one at path when the block ends well."""
+    """A new empty folder to fill; it takes the place of the one at path when the block ends well.
+
+    A kill between its two renames leaves the older folder under a temporary name: `remove_partial` brings it back.
+    """
     partial, old = (path.with_name(f".{path.name}.{os.getpid()}.{ending}") for ending in ("part", "old"))
     try:
         partial.mkdir(parents=True)
@@ -35,17 +51,38 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             path.replace(old)
         partial.replace(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder with -o") from error
+        raise _cannot_be_written(path, error) from error
     finally:
         for leftover in (partial, old):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+def _cannot_be_written(path: Path, error: OSError) -> InputError:
+    if error.errno not in _FULL:
+        return InputError(f"{path}: cannot be written ({error.strerror or error}); choose another folder with -o")
+    why = f"{error.strerror}, {free_mib(path.parent):.1f} MiB free"
+    next_step = "make room and start again, or choose another folder with -o"
+    return FullDiskError(f"{path}: cannot be written ({why}); {next_step}")
+
+
+def free_mib(folder: Path) -> float:
+    """Room on the disk of a folder that is there, in MiB."""
+    return shutil.disk_usage(folder).free / 2**20
+
+
 def remove_partial(folder: Path) -> None:
-    """Remove what a killed process left half written below a folder."""
-    for path in folder.rglob(".*.part*"):
+    """Remove what a killed process left half written below a folder; an older folder that it put aside comes back."""
+    for path in sorted(folder.rglob(".*")):
+        found = _LEFTOVER.fullmatch(path.name)
+        if found is None or not path.exists():
+            continue
+        final = path.with_name(found["name"])
         if path.is_file():
             path.unlink()
+        elif found["kind"] == "old" and not final.exists():
+            path.replace(final)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def make_folder(folder: Path) -> None:
@@ -53,4 +90,6 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if error.errno in _FULL:
+            raise FullDiskError(f"{folder}: cannot be made a folder ({error.strerror}); make room first") from error
         raise InputError(f"{folder}: cannot be made a folder ({error.strerror}); choose another with -o") from error

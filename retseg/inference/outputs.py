@@ -11,6 +11,7 @@ from retseg.errors import InputError
 from retseg.evaluation.atomic import make_folder
 from retseg.inference.gate import GatedPredictor
 from retseg.inference.intervals import Intervals
+from retseg.inference.kept_scans import KeptScans
 from retseg.inference.network import ScanNetwork
 from retseg.inference.predicted import PredictedScan, PredictedVolume
 from retseg.inference.stream import Work
@@ -90,19 +91,22 @@ def folder_of(volume: ScanVolume | PredictedVolume, root: Path) -> Path:
     return place.parent if volume.num_bscans == 1 else place
 
 
-def working(gated: GatedPredictor, outputs: Outputs, root: Path, intervals: Intervals | None = None) -> Work:
-    """What is done with each scan, in any thread: predict, and write its own files."""
+def working(gated: GatedPredictor, outputs: Outputs, kept: KeptScans, intervals: Intervals | None = None) -> Work:
+    """What is done with each scan, in any thread: predict, write its own files, and keep it; or take what was kept."""
     from retseg.inference.scan_files import write_scan_files
 
     def half_widths(scan: PredictedScan) -> Array | None:
         return None if intervals is None else intervals.half_widths(scan.row_sd, scan.spacing)
 
     def work(volume: ScanVolume, number: int) -> tuple[PredictedScan, tuple[Path, ...]]:
+        if (done := kept.load(volume, number)) is not None:
+            return done
         scan = gated.predict(volume, number)
-        folder = folder_of(volume, root)
+        folder = folder_of(volume, kept.root)
         make_folder(folder)
-        paths = write_scan_files(scan, folder, outputs.kinds, half_widths)
-        return replace(scan, probabilities=None), tuple(paths)
+        paths = tuple(write_scan_files(scan, folder, outputs.kinds, half_widths))
+        kept.save(volume, scan, paths)
+        return replace(scan, probabilities=None), paths
 
     return work
 

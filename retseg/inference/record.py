@@ -110,6 +110,12 @@ def load_record(folder: Path, name: str, stamp: str) -> VolumeRecord | None:
     return record if record.stamp == stamp and is_whole else None
 
 
+def recorded_names(folder: Path) -> set[str]:
+    """Names of the volumes that have a record below the output folder, whole or not."""
+    paths = (folder / FOLDER).rglob("*.json")
+    return {path.relative_to(folder / FOLDER).as_posix().removesuffix(".json") for path in paths}
+
+
 def relative(paths: Sequence[Path], folder: Path) -> tuple[str, ...]:
     """Paths below a folder, with "/"."""
     return tuple(path.relative_to(folder).as_posix() for path in paths)

@@ -1,13 +1,14 @@
 """Many scans of many volumes side by side, given back volume by volume; one that cannot be read stops no other."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 from retseg.data.readers.volume import ScanVolume
 from retseg.errors import InputError
+from retseg.evaluation.atomic import FullDiskError
 from retseg.evaluation.parallel import in_order
 from retseg.inference.predicted import PredictedScan, PredictedVolume
 
@@ -46,10 +47,10 @@ def in_volumes(
     work: Work,
     num_workers: int | None = None,
     advance: Callable[[], None] = lambda: None,
-) -> Iterator[DoneVolume]:
+) -> Generator[DoneVolume, None, None]:
     """Predict every B-scan of volumes, in order, with num_workers threads (None: one a core); call advance after each.
 
-    Work that raises InputError or OSError gives a failure, and the rest goes on.
+    Work that raises InputError or OSError gives a failure, and the rest goes on; a full disk ends everything.
     """
 
     def attempt(item: tuple[ScanVolume, int]) -> _Done | Failure:
@@ -57,6 +58,8 @@ def in_volumes(
         start = perf_counter()
         try:
             scan, files = work(volume, number)
+        except FullDiskError:
+            raise
         except InputError as error:
             return Failure(volume.scan_name(number), " ".join(str(error).split()))
         except OSError as error:

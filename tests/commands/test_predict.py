@@ -146,23 +146,27 @@ def test_what_fails_before_the_network_has_no_surfaces(retseg: Retseg, trained_r
     assert row["reasons"]
 
 
-def test_a_finished_folder_is_not_written_over(retseg: Retseg, trained_run: Path, scans: Path, tmp_path: Path):
+def test_the_same_command_again_writes_nothing_over(retseg: Retseg, trained_run: Path, scans: Path, tmp_path: Path):
     call = ("predict", scans, "--run", trained_run, "-o", tmp_path / "out", "--save", "mask", "-q")
     assert retseg(*call)[0] == 0
-    code, _, error = retseg(*call)
-    assert code == 2
-    assert "holds predictions already; go on with --resume" in error
+    before = (tmp_path / "out" / "a_mask.png").stat().st_mtime_ns
+    assert retseg(*call)[0] == 0
+    assert (tmp_path / "out" / "a_mask.png").stat().st_mtime_ns == before
     assert retseg(*call, "--overwrite")[0] == 0
+    assert (tmp_path / "out" / "a_mask.png").stat().st_mtime_ns > before
 
 
-def test_resuming_does_what_is_missing_alone(retseg: Retseg, trained_run: Path, scans: Path, tmp_path: Path):
+def test_starting_again_does_what_is_missing_alone(retseg: Retseg, trained_run: Path, scans: Path, tmp_path: Path):
     out = tmp_path / "out"
     call = ("predict", scans, "--run", trained_run, "-o", out, "--save", "mask")
     assert retseg(*call)[0] == 0
     (out / "a_mask.png").unlink()
     old = (out / "eye=1" / "b2_mask.png").stat().st_mtime_ns
-    code, said, _ = retseg(*call, "--resume")
+    order = [row["scan"] for row in table(out / "scans.csv")]
+    code, said, _ = retseg(*call)
     assert code == 0
+    assert "2 of 3 scans are done already, kept" in said
+    assert [row["scan"] for row in table(out / "scans.csv")] == order
     assert "3 scans (2 of an earlier call)" in said
     assert (out / "a_mask.png").is_file()
     assert (out / "eye=1" / "b2_mask.png").stat().st_mtime_ns == old
@@ -171,9 +175,14 @@ def test_resuming_does_what_is_missing_alone(retseg: Retseg, trained_run: Path, 
 def test_going_on_with_other_settings_is_refused(retseg: Retseg, trained_run: Path, scans: Path, tmp_path: Path):
     call = ("predict", scans, "--run", trained_run, "-o", tmp_path / "out")
     assert retseg(*call, "--save", "mask", "-q")[0] == 0
-    code, _, error = retseg(*call, "--save", "surfaces", "--resume")
-    assert code == 2
-    assert "was made with other outputs" in error
+    others = {
+        ("--save", "surfaces"): "out: was made with other outputs; choose another folder with -o",
+        ("--save", "mask", "--spacing", "3.87,11.33"): "out: was made with other spacing; choose another folder",
+        ("--save", "mask", "--eye", "OD", "--views", 2): "out: was made with other views, eye; choose another folder",
+    }
+    for words, line in others.items():
+        code, _, error = retseg(*call, *words)
+        assert (code, line in error, error.count("\n")) == (2, True, 1), error
 
 
 def test_its_own_output_is_no_scan(retseg: Retseg, trained_run: Path, scans: Path):
@@ -265,7 +274,7 @@ def test_killed_at_any_moment_only_whole_files_stay_and_resuming_gives_the_same(
         assert read_labels(path).mask is not None
     for path in out.rglob("*.json"):
         json.loads(path.read_text())
-    assert retseg(*call, "-o", out, "--resume")[0] == 0
+    assert retseg(*call, "-o", out)[0] == 0
     assert retseg(*call, "-o", undisturbed)[0] == 0
     assert not list(out.rglob(".*"))
     after, expected = contents(out), contents(undisturbed)

@@ -71,8 +71,8 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
     ("text", "said"),
     [
         ("data: [", "cannot be read"),
-        ("data: ${oc.env:NOT_SET_ANYWHERE}\nmodel: 1\noptimizer: 1\n", "cannot be read"),
-        ("just: words\n", "not the configuration of a run (no data, model and optimizer); name a run folder"),
+        ("data: ${oc.env:HOME}\nmodel: 1\noptimizer: 1\n", "holds an interpolation (${...})"),
+        ("just: words\n", "not the configuration of a run (no data and no model); name a run folder"),
     ],
 )
 def test_a_damaged_configuration(tmp_path, full_run, retseg, text, said):  # noqa: F811
@@ -100,7 +100,8 @@ def test_an_old_page_stays_where_the_new_one_fails_and_goes_where_it_is_asked_to
     monkeypatch.setattr(os, "fsync", _full_disk)
     code, _, err = retseg("report", full_run, "-o", target, "--overwrite")
     assert (code, target.read_text()) == (2, "old")
-    assert "page.html: cannot be written (No space left on device); choose another folder with -o" in err
+    assert "page.html: cannot be written (No space left on device, " in err
+    assert "MiB free); make room and start again, or choose another folder with -o" in err
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     monkeypatch.undo()
 
