@@ -10,6 +10,8 @@ from omegaconf import DictConfig
 
 from retseg.commands.config_errors import explain_config_error
 from retseg.commands.config_folder import CONF
+from retseg.commands.sweep import end_sweep, sweep_arguments
+from retseg.commands.sweep_job import run_job
 from retseg.commands.sweep_results import SweepResult
 from retseg.errors import InputError
 
@@ -22,11 +24,13 @@ def run(config: DictConfig) -> float:
 
     from retseg.commands.training import train
 
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return run_job(config)  # a sweep goes on with its other jobs
     try:
         return train(config)
     except InputError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN or config.show_traceback:
-            raise  # a sweep goes on with its other jobs
+        if config.show_traceback:
+            raise
         _leave(str(error))
 
 
@@ -35,19 +39,24 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = ["show_traceback=true" if argument == "--debug" else argument for argument in sys.argv]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's own printer
-    folders = [argument.removeprefix("resume=") for argument in sys.argv if argument.startswith("resume=")]
     try:
+        sys.argv = sweep_arguments(sys.argv)
+        folders = [argument.removeprefix("resume=") for argument in sys.argv if argument.startswith("resume=")]
         if folders:
             _resume(folders[-1], [argument for argument in sys.argv[1:] if not argument.startswith("resume=")])
         else:
             run()
+            code = end_sweep()
             if SweepResult.errors:
                 raise SweepResult.errors.pop()
+            if code:
+                sys.exit(code)
     except InputError as error:
         if debug:
             raise
         _leave(str(error))
     except Exception as error:
+        end_sweep()  # its launcher died: what its jobs came to is in their folders
         line = explain_config_error(error)
         if debug or line is None:
             raise

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from retseg.build import load_config
+from retseg.commands.failed_run import FAILED
 from retseg.errors import InputError
 
 OWN_TO_A_START = ("existing", "evaluate", "resume", "show_traceback", "paths", "audit")
@@ -35,7 +36,7 @@ def existing_run(run_dir: Path, config: DictConfig) -> ExistingRun:
         )
     _refuse_another_configuration(run_dir, config)
     metrics = run_dir / "metrics.json"
-    if metrics.is_file():
+    if metrics.is_file() and not (run_dir / FAILED).is_file():  # it may have failed after its scores were written
         return ExistingRun(json.loads(metrics.read_text())["val"]["scores"]["dice_macro_layers"], None)
     checkpoint = run_dir / "checkpoints" / "last.ckpt"
     return ExistingRun(None, checkpoint if checkpoint.is_file() else None)

@@ -1,71 +1,136 @@
-"""What a multirun leaves: one row a job in summary.csv, and the same as a table on the screen."""
+"""How a sweep begins and ends: sweep.json, the command; summary.csv, a row a job, and the same as a table."""
 
-import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+from retseg.commands.sweep_folder import SweepJob, forget_refused, read_jobs
+from retseg.evaluation.atomic import make_folder, replacing_file
+from retseg.evaluation.json_files import read_object
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 SCORES = ("dice_macro_layers", "iou_macro_layers", "dice_micro_soft", "accuracy", "loss")
+SWEEP_FILE = "sweep.json"
 
 
-class SweepSummary(Callback):
-    """Collects the jobs of a multirun as they end; writes <sweep folder>/summary.csv when all have."""
+class SweepStart(Callback):
+    """Keeps the command of a multirun in <sweep folder>/sweep.json, so that `resume=` can start it again."""
 
-    def __init__(self) -> None:
-        self._rows: list[dict[str, Any]] = []
-        self._folder: Path | None = None
+    folder: ClassVar[Path | None] = None
+    """Of the multirun that this process has begun; `end_sweep` ends it."""
 
-    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Add a row for a job: its overrides, folder, split stamp and validation scores, or "failed".
-
-        A run of its own, outside a sweep, adds none.
-        """
-        assert job_return.hydra_cfg is not None
-        if job_return.hydra_cfg.hydra.mode is not RunMode.MULTIRUN:
-            return
-        run_dir = Path(job_return.hydra_cfg.hydra.runtime.output_dir)
-        self._folder = run_dir.parent
-        overrides = dict(str(item).split("=", 1) for item in job_return.overrides or [])
-        row: dict[str, Any] = {"job": run_dir.name, **overrides}
-        if job_return.status != JobStatus.COMPLETED:
-            self._rows.append(row | {"split": "failed"})
-            return
-        metrics = json.loads((run_dir / "metrics.json").read_text())
-        scores = {f"val/{name}": metrics["val"]["scores"][name] for name in SCORES}
-        self._rows.append(row | {"split": metrics["split"]["stamp"], "epoch": metrics["checkpoint"]["epoch"]} | scores)
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write and print the table."""
-        if self._folder is None:
-            return
-        names = list(dict.fromkeys(name for row in self._rows for name in row))
-        path = self._folder / "summary.csv"
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self._rows)
-        _print(self._rows, names, path)
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Write sweep.json."""
+        SweepStart.folder = Path(config.hydra.sweep.dir).resolve()
+        make_folder(SweepStart.folder)
+        forget_refused(SweepStart.folder)
+        content = {"overrides": OmegaConf.to_container(config.hydra.overrides)}
+        with replacing_file(SweepStart.folder / SWEEP_FILE) as partial:
+            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _print(rows: list[dict[str, Any]], names: list[str], path: Path) -> None:
+def sweep_arguments(arguments: Sequence[str]) -> list[str]:
+    """Command line of a sweep that goes on, from what was typed; any other as it is.
+
+    `resume=SWEEP` becomes the sweep's own command, with further options after it. A sweep into a folder that
+    is named (hydra.sweep.dir=...) goes on there if it was cut off: it means existing=continue.
+    """
+    typed = list(arguments)
+    for argument in typed:
+        folder = Path(argument.removeprefix("resume="))
+        if argument.startswith("resume=") and (folder / SWEEP_FILE).is_file():
+            rest = [other for other in typed[1:] if other != argument]
+            return [typed[0], *_command(folder), *rest]
+    is_sweep = {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(typed)
+    if is_sweep and _gives(typed, "hydra.sweep.dir") and not _gives(typed, "existing"):
+        return [*typed, "existing=continue"]
+    return typed
+
+
+def _command(folder: Path) -> list[str]:
+    overrides = read_object(folder / SWEEP_FILE)["overrides"]
+    kept = [item for item in (*overrides["hydra"], *overrides["task"]) if not _gives([item], "hydra.sweep.dir")]
+    kept = [item for item in kept if not _gives([item], "existing")]
+    return [*kept, f"hydra.sweep.dir={folder.resolve()}", "existing=continue"]
+
+
+def _gives(arguments: Sequence[str], option: str) -> bool:
+    return any(argument.lstrip("+").startswith(f"{option}=") for argument in arguments)
+
+
+def end_sweep() -> int | None:
+    """Write summary.csv and print the table of the sweep that this process has begun; its exit code, None without one.
+
+    Exit code 0: all jobs in its folder are done. 2: none is, and each failed by wrong input. 1: any other.
+    """
+    folder, SweepStart.folder = SweepStart.folder, None
+    if folder is None:
+        return None
+    jobs = read_jobs(folder)
+    if not jobs:  # refused before the first began: the error says why
+        return 2
+    rows = [_row(job) for job in jobs]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    _write(rows, names, folder / "summary.csv")
+    _print(rows, names, folder / "summary.csv")
+    missing = [job for job in jobs if job.state != "done"]
+    if missing:
+        _tell_missing(missing, len(jobs), folder)
+    return 0 if not missing else 2 if all(job.is_wrong_input for job in jobs) else 1
+
+
+def _row(job: SweepJob) -> dict[str, Any]:
+    """A job's row: folder, settings, state and reason; split stamp, best epoch and validation scores if it is done."""
+    row: dict[str, Any] = {"job": job.name, **(job.settings or {}), "state": job.state, "reason": job.reason}
+    if job.metrics is None:
+        return row
+    scores = {f"val/{name}": job.metrics["val"]["scores"][name] for name in SCORES}
+    return row | {"split": job.metrics["split"]["stamp"], "epoch": job.metrics["checkpoint"]["epoch"]} | scores
+
+
+def _write(rows: Sequence[dict[str, Any]], names: Sequence[str], path: Path) -> None:
+    import csv
+
+    with replacing_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _print(rows: Sequence[dict[str, Any]], names: Sequence[str], path: Path) -> None:
     """The jobs as a table: what differs between them, and their scores; what is the same for all stands in the CSV."""
     from rich.table import Table
 
-    from retseg.commands.evaluation_report import report_console
-
     table = Table(title=f"{len(rows)} jobs, validation scores at the best epoch of each ({path})", title_justify="left")
     told = [name for name in names if len(rows) == 1 or len({str(row.get(name, "")) for row in rows}) > 1]
+    told = [name for name in told if name != "reason"]  # in lines below the table
     for name in told:
         table.add_column(name, overflow="fold")
     for row in rows:
         cells = (row.get(name, "") for name in told)
         table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells))
-    console = report_console()
+    console = _console()
     console.print(table)
-    if len(stamps := {row["split"] for row in rows}) == 1:
+    if len(stamps := {row.get("split", "") for row in rows} - {""}) == 1:
         console.print(f"all: {stamps.pop()}")
+
+
+def _tell_missing(missing: Sequence[SweepJob], num_jobs: int, folder: Path) -> None:
+    """How many jobs are not done, each with its reason, and how the sweep goes on."""
+    console = _console()
+    lines = [f"{len(missing)} of {num_jobs} jobs are not done:"]
+    lines += [f"  {job.name} {job.state}: {job.reason}" for job in missing]
+    lines += [f"What is done stays; mend the rest, then go on with: resume={folder}"]
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def _console() -> "Console":
+    from retseg.commands.evaluation_report import report_console
+
+    return report_console()

@@ -5,6 +5,7 @@ Each is a Hydra callback that conf/sweep/*.yaml names. They read the jobs' evalu
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,6 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from retseg.commands.sweep_folder import read_jobs
 from retseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,9 +40,13 @@ class SweepResult(Callback):
         self._make = make
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Make it, or keep the error."""
+        """Make it, or keep the error. Nothing is made while a job is not done: it would not be what it says."""
+        folder = Path(config.hydra.sweep.dir)
+        if missing := [job for job in read_jobs(folder) if job.state != "done"]:
+            sys.stderr.write(f"retseg: no table over all jobs, as {len(missing)} of them is not done\n")
+            return
         try:
-            self._make(Path(config.hydra.sweep.dir))
+            self._make(folder)
         except Exception as error:
             SweepResult.errors.append(error)
 

@@ -1,0 +1,63 @@
+"""A job of a sweep: what it leaves in its folder, and that the sweep goes on when it fails."""
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from retseg.commands.failed_run import Failure, leave_failed, read_failure
+from retseg.evaluation.atomic import replacing_file
+
+JOB_FILE = "job.json"
+"""In a job's folder: its number and its settings, as they were typed."""
+REFUSED = ".refused_{number}.json"
+"""In the sweep's folder: a job of the present start that found another run in its folder, which stays as it is."""
+
+
+def run_job(config: DictConfig) -> float:
+    """Train a job; gives its score, nan if it failed. FAILED then stands in its folder at once.
+
+    Works in whatever process a launcher starts: all that the sweep's end needs to know is in files.
+    """
+    from retseg.commands.training import train
+
+    run_dir = Path(config.paths.run_dir)
+    content = _content()
+    had_begun = (run_dir / "config.yaml").is_file()
+    if not had_begun:
+        _write(run_dir / JOB_FILE, content)
+    try:
+        score = train(config)
+    except Exception as error:
+        _keep(run_dir, error, content, had_begun)
+        return math.nan
+    if not (run_dir / JOB_FILE).is_file():  # begun by a retseg that wrote none
+        _write(run_dir / JOB_FILE, content)
+    return score
+
+
+def _content() -> dict[str, Any]:
+    """Number and settings of this process's job, from Hydra."""
+    hydra = HydraConfig.get()
+    settings = dict(str(item).lstrip("+").split("=", 1) for item in hydra.overrides.task if "=" in str(item))
+    return {"job": hydra.job.num, "settings": settings}
+
+
+def _keep(run_dir: Path, error: Exception, content: dict[str, Any], had_begun: bool) -> None:
+    """Say why a job failed: in its folder, or beside it where the folder holds a run that is not this job's."""
+    failure = Failure.of(error)
+    if not had_begun:
+        leave_failed(run_dir, error)
+    elif read_failure(run_dir) != failure:  # refused before it touched the folder
+        place = run_dir.parent / REFUSED.format(number=content["job"])
+        _write(place, content | {"folder": run_dir.name, "reason": failure.reason})
+    sys.stderr.write(f"retseg: {run_dir.name} failed: {failure.reason}\n")
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with replacing_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
