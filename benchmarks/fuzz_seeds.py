@@ -1,4 +1,4 @@
-"""Small whole files of every format that retseg reads, made here, and how each is read and its content held to bounds."""
+"""Small whole files of every format that retseg reads, made here, and how each of them is read."""
 
 import gzip
 import io
@@ -220,7 +220,7 @@ _VOLUME = {
     "name": "eye",
     "num_bscans": 3,
     "spacing_um": [3.9, 11.3],
-    "scans": [{"name": "eye_b000", "verdict": "pass"}],
+    "scans": [{"name": "eye_b000"}],
 }
 _SCORES = {
     "stamp": "held out",

@@ -2,11 +2,11 @@
 
 
 class InputError(ValueError):
-    """Something that the user gave is wrong (a file, an option, a value).
+    r"""Something that the user gave is wrong (a file, an option, a value).
 
     The command line prints the message alone and leaves with exit code 2; `--debug` shows the traceback. It is one
     printable line whatever a file or its name put into it: line breaks, signs that steer a terminal or turn the
-    direction of writing, and bytes that are no text are shown as Python writes them, e.g. `\\n`.
+    direction of writing, and bytes that are no text are shown as Python writes them, e.g. `\n`.
     """
 
     def __init__(self, message: str) -> None:

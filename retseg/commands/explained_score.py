@@ -11,7 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from retseg.anatomy import SURFACE_NAMES
+from retseg.bscan import Array
 from retseg.commands.explained_scans import SeenScan
+from retseg.data.sources.mapped import mapped_npy
+from retseg.data.sources.plain_images import PICTURE_FORMATS
 from retseg.data.transforms import resize_mask
 from retseg.errors import InputError
 from retseg.explain.regions import Band, Pixel, TrueLayer
@@ -112,13 +115,16 @@ def _on_network_grid(scan: SeenScan, row: int, column: int) -> Pixel:
     return Pixel(seen_row, seen_column)
 
 
+def _gray_levels(path: Path) -> Array:
+    with Image.open(path, formats=PICTURE_FORMATS) as image:
+        return np.asarray(image.convert("L"))
+
+
 def _mask_of(path: Path, scan: SeenScan) -> Tensor:
     """Where a file is not 0, on the network's grid (H, W) bool. The file has the size of the scan, or of its window."""
     try:
-        array = (
-            np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.asarray(Image.open(path).convert("L"))
-        )
-    except (OSError, ValueError) as error:
+        array = mapped_npy(path) if path.suffix == ".npy" else _gray_levels(path)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be read as a mask ({error}); give an image or a .npy file") from error
     place = scan.place
     if array.shape == scan.native_shape:

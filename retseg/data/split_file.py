@@ -55,7 +55,7 @@ def _read_json(path: Path) -> dict[str, object]:
         raise InputError(f"{path}: no such file; name a JSON file with the lists train and val") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a JSON file") from error
-    except ValueError as error:  # not JSON, or not even text
+    except (ValueError, RecursionError) as error:  # not JSON, or not even text, or lists in lists without end
         raise InputError(f"{path}: not JSON ({error}); expected an object with the lists train and val") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}, expected an object with the lists train and val")

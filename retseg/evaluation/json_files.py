@@ -12,7 +12,7 @@ def read_object(path: Path) -> Mapping[str, Any]:
     """A JSON object. InputError where the file holds none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error}); make it again with the command that wrote it") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}, expected an object; make it again")

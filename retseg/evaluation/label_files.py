@@ -129,7 +129,7 @@ def checked_surfaces(rows: Array, path: Path | str) -> Array:
 def _read_image(path: Path) -> Array:
     """Class ids (H, W) of an image whose pixels are ids. InputError for colours and for more than one page."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["PNG", "TIFF"]) as image:
             if image.mode not in INDEX_MODES:
                 raise InputError(f"{path}: an image of mode {image.mode}, expected class ids as gray or indexed pixels")
             if image.width * image.height > LARGEST_PIXELS:

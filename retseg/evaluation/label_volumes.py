@@ -30,6 +30,7 @@ from retseg.evaluation.label_files import (
     checked_surfaces,
     read_labels,
 )
+from retseg.evaluation.nifti_voxels import read_voxels
 from retseg.evaluation.store import read_npz, saved_spacing
 from retseg.geometry.surfaces import depth_classes
 
@@ -122,7 +123,7 @@ def _told_beside(labels: Labels) -> Labels:
         sizes = [None if content[name] is None else float(content[name]) for name in ("axial_um", "lateral_um")]
         spacing = Spacing(sizes[0], sizes[1], str(content["scale_source"]))
         return replace(labels, spacing=spacing, num_rows=int(content["rows"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{beside}: not what retseg writes beside surfaces ({error}); mend or remove it") from error
 
 
@@ -192,7 +193,7 @@ def _stacked_npy(path: Path) -> Array | None:
 def _read_tiff(path: Path, ignore_labels: Sequence[int]) -> LabelVolume:
     """The pages of a TIFF, with the scale that OME-XML or ImageJ state in it."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["TIFF"]) as image:
             tags: dict[int, Any] = dict(getattr(image, "tag_v2", {}))
             num_pages = int(getattr(image, "n_frames", 1))
             pages = [] if num_pages == 1 else _pages(image, path, num_pages)
@@ -227,25 +228,9 @@ def _pages(image: Image.Image, path: Path, num_pages: int) -> list[Array]:
 
 def _read_nifti(path: Path, ignore_labels: Sequence[int]) -> LabelVolume:
     """Class ids (W, H, B) of a NIfTI file; voxel sizes where the header says in which unit they are."""
-    from nibabel.loadsave import load
-    from nibabel.nifti1 import Nifti1Pair
-
-    try:
-        image = load(path)
-        if not isinstance(image, Nifti1Pair):
-            raise InputError(f"{path}: {type(image).__name__}, no NIfTI file; name it after what it is")
-        shape = image.shape
-        if len(shape) != 3 or np.prod(shape, dtype=object) > LARGEST_PIXELS:
-            raise InputError(f"{path}: {shape} voxels, expected (columns, B-scans, rows), at most {LARGEST_PIXELS:,}")
-        voxels = np.asarray(image.dataobj)
-        header: Any = image.header  # untyped
-        unit, sizes = header.get_xyzt_units()[0], [float(size) for size in header.get_zooms()]
-    except InputError:
-        raise
-    except Exception as error:  # nibabel raises whatever a damaged byte leads it to
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not a whole NIfTI file ({reason}); save it again") from error
-    volume, is_swapped, notices = _upright(voxels)
+    found = read_voxels(path)
+    unit, sizes = found.unit, found.sizes
+    volume, is_swapped, notices = _upright(found.values)
     lateral, distance, axial = (sizes[place] for place in ((0, 2, 1) if is_swapped else (0, 1, 2)))
     per_unit = _UM_PER_UNIT.get(unit)
     if per_unit is None:
@@ -254,9 +239,9 @@ def _read_nifti(path: Path, ignore_labels: Sequence[int]) -> LabelVolume:
     is_at_hand = ~(volume == NOT_LOOKED_AT).all(axis=(1, 2))
     if not is_at_hand.any():
         raise InputError(f"{path}: {NOT_LOOKED_AT} in all of it, so no labels; make it again")
-    found = _of_arrays(path, volume[is_at_hand], None, ignore_labels, spacing)
+    volumes = _of_arrays(path, volume[is_at_hand], None, ignore_labels, spacing)
     return LabelVolume(
-        scans=found.scans,
+        scans=volumes.scans,
         numbers=tuple(np.flatnonzero(is_at_hand).tolist()),
         is_volume=True,
         distance_um=None if per_unit is None else distance * per_unit,

@@ -138,8 +138,11 @@ def read_subjects(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a table ({error}); expected the columns scan, subject") from error
     if not rows or not {"scan", "subject"} <= rows[0].keys():
-        found = ", ".join(rows[0]) if rows else "nothing"
-        raise InputError(f"{path}: found {found}, expected a table with the columns scan, subject")
+        found = ", ".join(str(name) for name in rows[0]) if rows else "nothing"
+        raise InputError(f"{path}: found {found:.200}, expected a table with the columns scan, subject")
+    for number, row in enumerate(rows, start=2):
+        if None in (row["scan"], row["subject"]):
+            raise InputError(f"{path}, row {number}: no scan or no subject in it; correct the row")
     return {row["scan"]: row["subject"] for row in rows}
 
 

@@ -66,7 +66,7 @@ def read_metrics(folder: Path) -> dict[str, Any] | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error}); run `retseg evaluate` again with --fresh") from error
     return content if isinstance(content, dict) else None
 

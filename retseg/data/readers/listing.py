@@ -17,7 +17,8 @@ PREDICT_COMMAND = "retseg predict"
 """What run.json says in the folders that `retseg predict` writes."""
 
 _LARGEST_XML_BYTES = 2**26
-_EXAM_FILE = re.compile(rb"([^<>/\\]+\.(?:tif|tiff|bmp|png|jpg|jpeg))\s*<", re.IGNORECASE)
+_NAME_ENDS = re.compile(rb"[<>/\\]")
+_PICTURE_ENDINGS = (b".tif", b".tiff", b".bmp", b".png", b".jpg", b".jpeg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def _is_output(folder: Path) -> bool:
     """Whether `retseg predict` wrote a folder: what it holds are no scans."""
     try:
         content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False  # nobody's run.json, or somebody else's
     return isinstance(content, dict) and content.get("command") == PREDICT_COMMAND
 
@@ -180,8 +181,9 @@ def _pictures_of_xml(folder: Path, names: Sequence[str]) -> set[str]:
             continue
         try:
             if kind_of(path) is Kind.VENDOR:
-                found = _EXAM_FILE.findall(path.read_bytes().replace(b"\0", b""))
-                pictures |= {picture.decode("latin-1").strip().casefold() for picture in found}
+                words = _NAME_ENDS.split(path.read_bytes().replace(b"\0", b""))
+                found = (word.strip().lower() for word in words)
+                pictures |= {word.decode("latin-1").casefold() for word in found if word.endswith(_PICTURE_ENDINGS)}
         except (InputError, OSError):
             continue  # it gets its line where it is opened
     return pictures

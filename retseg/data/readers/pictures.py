@@ -18,6 +18,7 @@ from retseg.data.readers.levels import VolumeLevels, check_size, level_notices
 from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.tiff_scale import TiffScale, tiff_scale
 from retseg.data.readers.volume import RawBScan, ScanVolume
+from retseg.data.sources.plain_images import PICTURE_FORMATS
 from retseg.data.sources.safe_hdf5 import one_line
 from retseg.errors import InputError
 from retseg.geometry.volume_map import BScanDistance
@@ -145,7 +146,7 @@ def _read_header(path: Path) -> _Header:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on tags
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=PICTURE_FORMATS) as image:
                 return _header(image, path)
     except InputError:
         raise
@@ -236,7 +237,7 @@ def _read(path: Path, page: int) -> RawBScan:
 
 def _opened(path: Path) -> Image.Image:
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=PICTURE_FORMATS)
     except Exception as error:  # as above
         raise _damaged(path, error) from error
     image.filename = ""  # or Pillow (13.0) maps an uncompressed TIFF of orientation 5..8 by its turned size: scrambled

@@ -18,7 +18,7 @@ _UM_PER_UNIT = {
     "mm": 1e3, "millimeter": 1e3, "millimetre": 1e3, "nm": 1e-3, "nanometer": 1e-3, "nanometre": 1e-3,
 }  # fmt: skip
 _DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 270, 282, 283, 296
-_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b[^>]*>")
+_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b[^<>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def tiff_scale(tags: Mapping[int, Any]) -> TiffScale:
 
 
 def _of_ome(pixels: str) -> TiffScale:
-    attributes = dict(re.findall(r'(\w+)\s*=\s*"([^"]*)"', pixels))
+    attributes = dict(re.findall(r'\b(\w+)\s*=\s*"([^"]*)"', pixels))
     x_um, y_um, z_um = (
         _in_um(attributes.get(f"PhysicalSize{axis}"), attributes.get(f"PhysicalSize{axis}Unit", "um")) for axis in "XYZ"
     )

@@ -120,6 +120,8 @@ def _list_v5(path: Path) -> dict[str, Variable]:
             if kind != _V5_MATRIX:
                 raise ValueError(f"an element of type {kind} in place of a variable")
             name, variable = _read_v5_head(head, order)
+            if name in variables:
+                raise ValueError(f"two variables are called {name!r}")  # scipy would read the other one
             variables[name] = variable
             file.seek(end)
     return variables

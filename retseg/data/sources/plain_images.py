@@ -15,6 +15,9 @@ from retseg.errors import InputError
 PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 SUFFIXES = (*PICTURES, ".npy")
 
+PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
+"""What Pillow may take a file for, whatever its ending: of others, EPS starts a program (Ghostscript)."""
+
 
 class PlainImages:
     """The images of a folder in sorted order of file names, or of one file, by place and by name.
@@ -89,7 +92,7 @@ def _opened(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(path)
+            return Image.open(path, formats=PICTURE_FORMATS)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise InputError(
             f"{path}: cannot be read as an image ({one_line(error)}); leave it out or get it again"
