@@ -1,7 +1,6 @@
 """From configuration to objects, and from a run folder to its network. Nothing else calls `instantiate`."""
 
 import inspect
-import pickle
 import types
 import typing
 from collections import abc
@@ -24,9 +23,13 @@ from retseg.data.source import ScanSource
 from retseg.data.sources.shuffled import ShuffledLabels
 from retseg.errors import InputError
 from retseg.evaluation.inference import Frame
+from retseg.stored_config import load_config as load_config
+from retseg.targets import check_targets
+from retseg.training.checkpoint_file import read_checkpoint
 from retseg.training.datamodule import OctDataModule
 from retseg.training.joint import refuse_joint_losses_without_targets
 from retseg.training.module import SegmentationModule
+from retseg.training.other_weights import other_weights
 
 PLAIN = (int, float, bool, str, type(None))
 
@@ -95,18 +98,21 @@ def build_net(config: DictConfig) -> nn.Module:
 
 
 def load_net(run_dir: Path, checkpoint: str = "best") -> nn.Module:
-    """The network of a run folder with the weights of checkpoints/<checkpoint>.ckpt, in eval mode, on the CPU."""
+    """The network of a run folder with the weights of checkpoints/<checkpoint>.ckpt, in eval mode, on the CPU.
+
+    InputError where the checkpoint is not whole (see `read_checkpoint`) or is of another network.
+    """
     config = load_config(run_dir)
     path = run_dir / "checkpoints" / f"{checkpoint}.ckpt"
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint; train the run first, or name another one")
+    state = read_checkpoint(path)["state_dict"]
     net = build_net(config)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        weights = {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
-        net.load_state_dict(weights)
-    except (OSError, EOFError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path}: no checkpoint of this network ({_one_line(error):.160}); train again") from error
+    weights = {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
+    if difference := other_weights(net.state_dict(), weights):
+        raise InputError(
+            f"{path}: weights of another network than that of {run_dir / 'config.yaml'}, {difference}; put back the "
+            "configuration that they were trained with, or train again"
+        )
+    net.load_state_dict(weights)
     return net.eval()
 
 
@@ -122,20 +128,11 @@ def build_frame(config: DictConfig, columns: tuple[int, int] | None = None) -> F
     return Frame(make(config.data.crop, "data.crop"), size, columns)
 
 
-def load_config(run_dir: Path) -> DictConfig:
-    """The resolved configuration of a run folder."""
-    path = run_dir / "config.yaml"
-    if not path.is_file():
-        raise InputError(f"{run_dir}: no config.yaml here; name a run folder, e.g. runs/phantom/2026-01-31_10-00-00")
-    config = OmegaConf.load(path)
-    assert isinstance(config, DictConfig)
-    return config
-
-
 def make(node: DictConfig | None, place: str, **settings: Any) -> Any:
     """The object of a node with `_target_`; None for none. InputError: an option is of the wrong type or value."""
     if node is None:
         return None
+    check_targets(node, place)
     check_types(node, place)
     try:
         return hydra.utils.instantiate(node, **settings, _convert_="all")

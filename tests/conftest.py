@@ -1,3 +1,4 @@
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from tests.browser import browser, page, problems  # noqa: F401  fixtures of eve
 
 settings.register_profile("retseg", deadline=None)  # a busy machine is no failure
 settings.load_profile("retseg")
+os.environ["RETSEG_ALLOW_TARGETS"] = "tests"  # classes of the tests stand in configurations, also of other processes
 
 TINY = (
     "experiment=phantom",

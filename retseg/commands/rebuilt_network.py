@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 from omegaconf import OmegaConf
-from torch import Tensor, nn
+from torch import nn
 
 from retseg.build import make
 from retseg.errors import InputError
 from retseg.evaluation.network_outputs import gives_fluid
 from retseg.inference.network import ScanNetwork, of_module
 from retseg.inference.weights_file import WeightsFile, read_weights
-from retseg.training.environment import weights_sha256
+from retseg.training.environment import tensors_sha256
+from retseg.training.other_weights import other_weights
 
 OWN_CLASS = re.compile(r"(retseg\.models\.[a-z_]+)\.([A-Z]\w*)")
 
@@ -26,18 +27,24 @@ def open_safetensors(path: Path) -> ScanNetwork:
     _check_class(path, found.architecture)
     with torch.device("meta"):  # no memory is taken before the shapes are known to be those of the file
         net: nn.Module = make(OmegaConf.create(dict(found.architecture)), f"{path}: architecture")
-    _check_shapes(path, net.state_dict(), found)
+    if difference := other_weights(net.state_dict(), found.tensors, with_types=True):
+        raise InputError(f"{path}: weights of another architecture, {difference}; export the run again")
+    refuse_damaged_weights(path, found)
     net.load_state_dict(dict(found.tensors), assign=True)
     net.eval()
-    if (sha256 := weights_sha256(net)) != found.card.sha256:
-        raise InputError(
-            f"{path}: damaged, its weights have sha256 {sha256[:12]}..., its card says {found.card.sha256[:12]}...; "
-            "export the run again"
-        )
     _check_forward(path, net, len(found.card.class_names))
     if found.card.gives_fluid != gives_fluid(net):
         raise InputError(f"{path}: its card and its network do not agree about fluid; export the run again")
     return of_module(found.card, net)
+
+
+def refuse_damaged_weights(path: Path, found: WeightsFile) -> None:
+    """InputError where the tensors of a file are not those that its card was made for."""
+    if (sha256 := tensors_sha256(found.tensors)) != found.card.sha256:
+        raise InputError(
+            f"{path}: damaged, its weights have sha256 {sha256[:12]}..., its card says {found.card.sha256[:12]}...; "
+            "export the run again"
+        )
 
 
 def _check_class(path: Path, architecture: Mapping[str, Any]) -> None:
@@ -64,18 +71,6 @@ def _check_class(path: Path, architecture: Mapping[str, Any]) -> None:
         is_plain = all(part is None or isinstance(part, bool | int | float | str) for part in parts)
         if key != "_target_" and (key.startswith("_") or not is_plain or "${" in str(value)):
             raise InputError(f"{path}: {key}={value!r:.60} is no plain setting of a network; export the run again")
-
-
-def _check_shapes(path: Path, expected: Mapping[str, Tensor], found: WeightsFile) -> None:
-    """InputError where the tensors are not those of the architecture: the first that differs, expected and found."""
-    for name in sorted({*expected, *found.tensors}):
-        sides = [tensors.get(name) for tensors in (expected, found.tensors)]
-        words = ["none" if side is None else f"{tuple(side.shape)} {side.dtype}" for side in sides]
-        if words[0] != words[1]:
-            raise InputError(
-                f"{path}: weights of another architecture, {name}: expected {words[0]}, found {words[1]}; "
-                "export the run again"
-            )
 
 
 def _check_forward(path: Path, net: nn.Module, num_classes: int) -> None:

@@ -1,6 +1,5 @@
 """`retseg report`: one HTML file of finished runs, to send to a colleague, who sends marks back."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -107,22 +106,13 @@ def _marks(path: Path | None, runs: "Sequence[ReportedRun]") -> "list[Mark]":
 def _config(folder: Path) -> Mapping[str, Any]:
     """The configuration of a run in plain types. InputError where the folder is no run."""
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError  # type: ignore[import-untyped]  # comes with omegaconf, without stubs
+
+    from retseg.stored_config import load_config
 
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name a run folder, e.g. runs/phantom/2026-01-31_10-00-00")
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise InputError(f"{folder}: no config.yaml here; name a run folder, e.g. runs/phantom/2026-01-31_10-00-00")
-    try:
-        config = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-        raise InputError(f"{path}: cannot be read ({_one_line(error)}); take it from the run's copy") from error
-    if not isinstance(config, dict) or not {"data", "model", "optimizer"} <= config.keys():
-        raise InputError(f"{path}: not the configuration of a run (no data, model and optimizer); name a run folder")
+    config = OmegaConf.to_container(load_config(folder))
+    assert isinstance(config, dict)
+    if "optimizer" not in config:
+        raise InputError(f"{folder / 'config.yaml'}: not the configuration of a run (no optimizer); name a run folder")
     return {str(name): value for name, value in config.items()}
-
-
-def _one_line(error: BaseException) -> str:
-    return re.sub(r"\s+", " ", str(error)).strip()[:160]

@@ -6,9 +6,11 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from retseg.build import load_net
+from retseg.commands.rebuilt_network import refuse_damaged_weights
 from retseg.errors import InputError
 from retseg.inference.shipped import NAMES, shipped_weights
 from retseg.inference.weights_file import read_weights
+from retseg.training.other_weights import other_weights
 
 
 def load_start(net: nn.Module, path: Path) -> None:
@@ -21,15 +23,13 @@ def load_start(net: nn.Module, path: Path) -> None:
     if path.is_dir():
         weights: Mapping[str, Tensor] = load_net(path).state_dict()
     elif path.suffix == ".safetensors" and path.is_file():
-        weights = read_weights(path).tensors
+        found = read_weights(path)
+        refuse_damaged_weights(path, found)
+        weights = found.tensors
     else:
         raise InputError(f"start={path}: no run folder and no .safetensors file; name weights to begin with, or null")
-    own = net.state_dict()
-    for name in sorted({*own, *weights}):
-        sides = [tuple(side[name].shape) if name in side else None for side in (own, weights)]
-        if sides[0] != sides[1]:
-            raise InputError(
-                f"start={path}: weights of another network, {name} is {sides[1]} there and {sides[0]} here; "
-                "choose the model that they were trained with"
-            )
+    if difference := other_weights(net.state_dict(), weights):
+        raise InputError(
+            f"start={path}: weights of another network, {difference}; choose the model that they were trained with"
+        )
     net.load_state_dict(dict(weights))

@@ -23,7 +23,9 @@ from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary,
 from retseg.commands.start_weights import load_start
 from retseg.data.audit import Audit
 from retseg.errors import InputError
+from retseg.targets import check_names
 from retseg.training import wandb_run
+from retseg.training.checkpoint_file import check_to_go_on, read_checkpoint
 from retseg.training.environment import is_main_process, record_start
 from retseg.training.evaluation import SetScores, score_set
 from retseg.training.log_figure import log_checkpoint, log_summary, log_tags
@@ -35,12 +37,14 @@ logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # the data is held in memory, workers make it slower (`make bench`)
     r"Checkpoint directory .* exists and is not empty.*",  # a resumed run goes on in its own folder
+    r".*sync_dist=True.*when logging on epoch level.*",  # scores are of all processes' scans already
     r".*isinstance\(treespec, LeafSpec\).*",  # a call inside Lightning that torch has since deprecated
 )
 
 
 def train(config: DictConfig, checkpoint: Path | None = None) -> float:
     """Train (on from a checkpoint), score the best one, draw. Gives the macro Dice of the layers on validation."""
+    check_names(config)
     is_main = is_main_process()
     console = Console(soft_wrap=True, highlight=False, quiet=not is_main)
     run_dir = Path(config.paths.run_dir)
@@ -52,6 +56,8 @@ def train(config: DictConfig, checkpoint: Path | None = None) -> float:
             console.print(f"run folder   {run_dir}: done already, left as it is")
             return found.score
         checkpoint = found.checkpoint
+    if checkpoint is not None:
+        check_to_go_on(checkpoint)
     # Deterministic mode would fill all fresh memory with nan: 3 % of a step, to find bugs that PyTorch's tests find.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     seed_everything(config.seed, workers=True, verbose=False)
@@ -160,7 +166,7 @@ def _score_best(console: Console, run: Run, audit: Audit) -> RunMetrics:
     keepers = [callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
     keeper = next(keeper for keeper in keepers if keeper.monitor is not None)
     path = Path(keeper.best_model_path)
-    best: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    best = read_checkpoint(path)
     run.module.load_state_dict(best["state_dict"])
     total = len(run.data.split.train) + len(run.data.split.val)
     columns = (TextColumn("scoring the best checkpoint"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

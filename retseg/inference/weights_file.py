@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from retseg.errors import InputError
 from retseg.inference.network import NetworkCard
-from retseg.inference.onnx_network import CARD, DIGEST, read_bytes, texts_digest
+from retseg.inference.onnx_network import CARD, DIGEST, texts_digest
 
 ARCHITECTURE = "architecture"
 """Name in the metadata: the network's class and its settings, as JSON."""
@@ -36,11 +36,12 @@ def save_weights(net: nn.Module, path: Path, texts: Mapping[str, str]) -> None:
 def read_weights(path: Path) -> WeightsFile:
     """What is in a file of `retseg export`. InputError where it is another, or damaged.
 
-    safetensors checks that the header is JSON of at most 100 MB and that the tensors fill the file exactly.
+    safetensors checks that the header is JSON of at most 100 MB and that the tensors fill the file exactly. Whether
+    the tensors have the hash that the card names is left to `refuse_damaged_weights`.
     """
     from safetensors import SafetensorError, safe_open
 
-    read_bytes(path)
+    _check_header_size(path)
     try:
         with safe_open(path, framework="pt") as file:
             texts = file.metadata() or {}
@@ -62,3 +63,22 @@ def read_weights(path: Path) -> WeightsFile:
     if not isinstance(architecture, dict):
         raise InputError(f"{path}: its architecture is a {type(architecture).__name__}; export the run again")
     return WeightsFile(card, architecture, tensors)
+
+
+def _check_header_size(path: Path) -> None:
+    """InputError where a file cannot be read, is empty, or declares a header that it is too small for.
+
+    The first 8 bytes are the header's length (https://github.com/huggingface/safetensors#format).
+    """
+    try:
+        with path.open("rb") as file:
+            first, size = file.read(8), path.stat().st_size
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name a file of `retseg export`") from error
+    if not first:
+        raise InputError(f"{path}: is empty; export the run again")
+    if (declared := int.from_bytes(first, "little")) > size - 8:
+        raise InputError(
+            f"{path}: no safetensors file, or damaged (declares a header of {declared:,} bytes, the file has {size:,}); "
+            "export the run again"
+        )

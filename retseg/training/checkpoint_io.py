@@ -1,16 +1,19 @@
-"""Checkpoints that are either whole or not there."""
+"""How Lightning writes and reads checkpoints: whole or not at all."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+
+from retseg.training.checkpoint_file import TO_GO_ON, read_checkpoint, save_atomically
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the final name, flushes to the disk, then renames: a kill or a full disk leaves the older file."""
+    """Writes beside the final name, flushes to the disk, then renames: a kill or a full disk leaves the older file.
+
+    Reads as `read_checkpoint` does: nothing that is damaged, and nothing but numbers and text.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write a checkpoint to a local path."""
@@ -19,15 +22,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         final.parent.mkdir(parents=True, exist_ok=True)
         save_atomically(checkpoint, final)
 
-
-def save_atomically(content: Mapping[str, Any], path: Path) -> None:
-    """`torch.save` to a temporary file in the same folder, fsync, rename; nothing is left behind on failure."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Callable[..., Any] | None = lambda storage, loc: storage,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Content of a whole checkpoint. weights_only: true, whatever is asked for. InputError as `read_checkpoint`."""
+        return read_checkpoint(Path(path), TO_GO_ON, map_location)

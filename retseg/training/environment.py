@@ -101,8 +101,13 @@ def is_main_process() -> bool:
 
 def weights_sha256(net: nn.Module) -> str:
     """Hash over names, shapes and bytes of all parameters and buffers: equal if and only if the weights are."""
+    return tensors_sha256(net.state_dict())
+
+
+def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
+    """The same of a network's tensors by name."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(net.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -18,8 +18,9 @@ from retseg.errors import InputError
 from retseg.metrics.overlap import OverlapScores
 from retseg.training.joint import JointLoss, JointNet
 from retseg.training.mean_teacher import MeanTeacher
+from retseg.training.other_weights import other_weights
 from retseg.training.schedules import Schedule
-from retseg.training.shares import share_of_step
+from retseg.training.shares import num_processes, share_of_step
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -91,7 +92,7 @@ class SegmentationModule(LightningModule):
         logits, loss = self._logits_and_loss(batch)
         if num_counted(batch):
             scores.update(logits.detach(), batch["mask"])
-        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=num_counted(batch), sync_dist=True)
+        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=log_weight(batch), sync_dist=True)
         return loss
 
     def _taught_step(self, teacher: MeanTeacher, batch: Batch) -> Tensor:
@@ -102,7 +103,7 @@ class SegmentationModule(LightningModule):
         if num_counted(batch):
             self.train_scores.update(logits.detach(), batch["mask"])
         losses = {"train/loss": loss + taught, "train/teacher_loss": taught}
-        self.log_dict(losses, on_step=False, on_epoch=True, batch_size=num_counted(batch), sync_dist=True)
+        self.log_dict(losses, on_step=False, on_epoch=True, batch_size=log_weight(batch), sync_dist=True)
         return losses["train/loss"]
 
     def _logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -156,13 +157,22 @@ class SegmentationModule(LightningModule):
             checkpoint["plateau"] = self._plateau.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember where the plateau scheduler was: it is made after this."""
+        """Remember where the plateau scheduler was: it is made after this. InputError for another network's weights."""
+        if difference := other_weights(self.state_dict(), checkpoint["state_dict"]):
+            raise InputError(
+                f"checkpoint to go on from: weights of another network, {difference}; leave the model as the run has it"
+            )
         self._plateau_state = checkpoint.get("plateau")
 
 
 def num_counted(batch: Batch) -> int:
     """Scans of a batch that count: none where a process had none left, see `StandIn`."""
     return 0 if "is_stand_in" in batch else len(batch["name"])
+
+
+def log_weight(batch: Batch) -> int:
+    """What Lightning weights a batch's loss by. It takes the mean of the processes' weights and drops its fraction."""
+    return num_counted(batch) * num_processes()
 
 
 def num_optimizer_steps(trainer: Trainer) -> int:

@@ -233,8 +233,8 @@ def break_run(run, how):
         ("no run", "no such folder"),
         ("no config", "no config.yaml here"),
         ("no checkpoint", "best.ckpt: no such checkpoint"),
-        ("truncated", "best.ckpt: no checkpoint of this network"),
-        ("another network", "best.ckpt: no checkpoint of this network"),
+        ("truncated", "best.ckpt: cut off, or damaged at its end; take it from a copy, or train again"),
+        ("another network", "best.ckpt: weights of another network than that of"),
         ("half-trained", "training has not finished; go on with `python -m retseg.train resume="),
     ],
 )
