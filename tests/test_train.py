@@ -145,13 +145,14 @@ def test_trains_from_duke_files_with_the_papers_split_and_shows_it_in_tensorboar
 
 
 def test_two_processes_train_one_run(tmp_path):
-    """Gloo on CPUs; each process sees half of the scans, the scores are of all of them."""
-    command = [sys.executable, "-m", "retseg.train", *TINY, f"hydra.run.dir={tmp_path / 'run'}"]
+    """Gloo on CPUs; started by the first, the second takes its run folder, whose name is a time, for its own."""
+    command = [sys.executable, "-m", "retseg.train", *TINY]
     devices = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp", "callbacks.gradcam=null"]
     done = subprocess.run([*command, *devices], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    row = read_history(tmp_path / "run" / "metrics.csv")[metrics["checkpoint"]["epoch"] - 1]
+    (run,) = (tmp_path / "runs" / "phantom").iterdir()
+    metrics = json.loads((run / "metrics.json").read_text())
+    row = read_history(run / "metrics.csv")[metrics["checkpoint"]["epoch"] - 1]
     for name in ("accuracy", "dice_micro_soft", "dice_macro_layers"):
         assert metrics["val"]["scores"][name] == pytest.approx(float(row[f"val/{name}"]), abs=1e-5)
     assert done.stdout.count("run folder") == 2, "the first process alone speaks: at the start and at the end"

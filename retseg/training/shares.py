@@ -40,8 +40,13 @@ def share_of_step(num_scans: int, device: torch.device) -> float | Tensor:
 
     PyTorch takes the mean of all processes' gradients: W n / N makes it the mean over all N scans.
     """
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if num_processes() == 1:
         return 1.0
     total = torch.tensor(float(num_scans), device=device)
     distributed.all_reduce(total)
-    return distributed.get_world_size() * num_scans / total
+    return num_processes() * num_scans / total
+
+
+def num_processes() -> int:
+    """Processes of this run."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
