@@ -86,7 +86,7 @@ def read_labels(path: Path, ignore_labels: Sequence[int] = ()) -> Labels:
         path,
         None if mask is None else checked_mask(mask, path, ignore_labels),
         None if surface_rows is None else checked_surfaces(surface_rows, path),
-        saved_spacing(arrays) if {"spacing_um", "spacing_source"} <= arrays.keys() else None,
+        saved_spacing(arrays, path) if {"spacing_um", "spacing_source"} <= arrays.keys() else None,
         str(arrays["subject"]) if "subject" in arrays else None,
         str(arrays["label_origin"]) if "label_origin" in arrays else None,
         arrays.get("image"),

@@ -20,6 +20,7 @@ from retseg.bscan import Array, Spacing
 from retseg.data.readers.names import natural_key
 from retseg.data.readers.tiff_scale import TiffScale, tiff_scale
 from retseg.data.sources.mapped import mapped_npy
+from retseg.data.sources.pixels import stated_spacing
 from retseg.errors import InputError
 from retseg.evaluation.label_files import (
     ENDINGS,
@@ -121,14 +122,18 @@ def _told_beside(labels: Labels) -> Labels:
     try:
         content = json.loads(beside.read_text(encoding="utf-8"))
         sizes = [None if content[name] is None else float(content[name]) for name in ("axial_um", "lateral_um")]
-        spacing = Spacing(sizes[0], sizes[1], str(content["scale_source"]))
-        return replace(labels, spacing=spacing, num_rows=int(content["rows"]))
+        spacing = stated_spacing(sizes, str(content["scale_source"]), beside)
+        if (num_rows := int(content["rows"])) < 1:
+            raise InputError(f"{beside}: {num_rows} rows, expected at least 1; mend or remove it")
+        return replace(labels, spacing=spacing, num_rows=num_rows)
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{beside}: not what retseg writes beside surfaces ({error}); mend or remove it") from error
 
 
 def _of_npz(path: Path, arrays: dict[str, Array], ignore_labels: Sequence[int]) -> LabelVolume:
-    spacing = saved_spacing(arrays) if {"spacing_um", "spacing_source"} <= arrays.keys() else None
+    spacing = saved_spacing(arrays, path) if {"spacing_um", "spacing_source"} <= arrays.keys() else None
     return _of_arrays(path, arrays.get("mask"), arrays.get("surface_rows"), ignore_labels, spacing)
 
 

@@ -15,6 +15,7 @@ import torch
 
 from retseg.anatomy import IGNORE, NUM_CLASSES, NUM_SURFACES
 from retseg.bscan import Array, Spacing
+from retseg.data.sources.pixels import stated_spacing
 from retseg.errors import InputError
 from retseg.evaluation.atomic import replacing_file, replacing_folder
 from retseg.evaluation.case import Case, NetworkSums
@@ -86,7 +87,7 @@ def load_case(folder: Path, name: str, network: NetworkSums | None = None) -> Ca
         prediction=prediction,
         truth=truth,
         second=second,
-        spacing=saved_spacing(arrays),
+        spacing=saved_spacing(arrays, path),
         image=arrays.get("image"),
         network=network,
         fluid=_saved_fluid(folder / TRUTH / f"{name}.npz", found, arrays, other),
@@ -106,10 +107,12 @@ def _saved_fluid(
     return FluidCase(found[FLUID] == 1, truth[FLUID], second.get(FLUID), int(truth[FLUID_OUTSIDE]))
 
 
-def saved_spacing(arrays: Mapping[str, Array]) -> Spacing:
-    """The pixel size in a saved scan; nan is unknown."""
-    axial_um, lateral_um = (None if np.isnan(um) else float(um) for um in arrays["spacing_um"])
-    return Spacing(axial_um, lateral_um, str(arrays["spacing_source"]))
+def saved_spacing(arrays: Mapping[str, Array], path: Path) -> Spacing:
+    """The pixel size in a saved scan; nan is unknown. InputError for what is no pixel size."""
+    sizes = arrays["spacing_um"]
+    if sizes.shape != (2,) or sizes.dtype.kind != "f":
+        raise InputError(f"{path}: spacing_um {sizes.shape} of {sizes.dtype}, expected two sizes in um; save it again")
+    return stated_spacing(sizes.tolist(), str(arrays["spacing_source"]), path)
 
 
 def load_labelling(path: Path) -> tuple[Labelling, dict[str, Array]]:
@@ -175,10 +178,10 @@ def read_npz(path: Path) -> dict[str, Array]:
             if declared > LARGEST_BYTES:
                 raise InputError(f"{path}: declares {declared:,} bytes, at most {LARGEST_BYTES:,} are read")
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            return {name: np.asarray(file[name]) for name in file.files}  # bytes where a member is no .npy
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; make it again") from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, MemoryError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, MemoryError, RuntimeError) as error:
         raise InputError(f"{path}: not a whole .npz file ({error}); make it again") from error
     except InputError:
         raise

@@ -16,6 +16,7 @@ from retseg.data.readers.levels import VolumeLevels, level_notices
 from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.volume import RawBScan, ScanVolume
 from retseg.data.sources.mapped import mapped_npy
+from retseg.data.sources.pixels import stated_spacing
 from retseg.data.sources.safe_hdf5 import MAX_BYTES, one_line
 from retseg.errors import InputError
 
@@ -142,5 +143,4 @@ def _saved_scan(path: Path) -> tuple[Spacing, str]:
     )
     if sizes.shape != (2,) or sizes.dtype.kind != "f":
         raise InputError(f"{path}: spacing_um {sizes.shape} of {sizes.dtype}, expected two sizes in um; save it again")
-    axial_um, lateral_um = (None if np.isnan(um) else float(um) for um in sizes)
-    return Spacing(axial_um, lateral_um, str(source)), str(subject)
+    return stated_spacing(sizes.tolist(), str(source), path), str(subject)

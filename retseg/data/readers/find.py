@@ -168,4 +168,4 @@ def _names(volumes: Sequence[ScanVolume], unit: Sequence[Listed]) -> list[tuple[
 def _line(path: Path, error: Exception) -> str:
     """One line that names the file."""
     line = " ".join(str(error).split())
-    return line if isinstance(error, InputError) else f"{path}: cannot be read ({line}); see its permissions"
+    return line if isinstance(error, InputError) else f"{path}: cannot be read ({line:.200}); see its permissions"

@@ -20,6 +20,7 @@ from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.volume import RawBScan, ScanVolume
 from retseg.data.sources.duke import OFFICIAL_SHAPE, DukeSource
 from retseg.data.sources.hdf5 import FORMAT, Hdf5Source
+from retseg.data.sources.pixels import stated_spacing
 from retseg.data.sources.safe_hdf5 import checked_dataset, has_hard_link, one_line, open_hdf5
 from retseg.errors import InputError
 
@@ -46,7 +47,7 @@ def _converted(path: Path) -> ScanVolume:
     with open_hdf5(path) as file:
         images = checked_dataset(file, "images", path, one_row=True)
         check_size(images.shape[1:], path)
-        spacings, eyes = _scales(checked_dataset(file, "scans", path)[()], json.loads(file.attrs["about"]))
+        spacings, eyes = _scales(checked_dataset(file, "scans", path)[()], json.loads(file.attrs["about"]), path)
     is_duke = source.name == DukeSource.name
     num_bscans = max(numbers[-1] + 1, OFFICIAL_SHAPE[2] if is_duke else 0)
     unequal = ("the pixel size differs among its B-scans and is taken as unknown",) if len(spacings) > 1 else ()
@@ -72,12 +73,12 @@ def _converted(path: Path) -> ScanVolume:
     )
 
 
-def _scales(table: Array, about: dict[str, Any]) -> tuple[set[Spacing], set[Eye | None]]:
+def _scales(table: Array, about: dict[str, Any], path: Path) -> tuple[set[Spacing], set[Eye | None]]:
     """The pixel sizes and eyes in the table of a file that `Hdf5Source` has checked."""
     spacings = set()
     for row in table:
-        axial_um, lateral_um = (None if np.isnan(row[n]) else float(row[n]) for n in ("axial_um", "lateral_um"))
-        spacings.add(Spacing(axial_um, lateral_um, about["spacing_sources"][row["spacing_source"]]))
+        source = about["spacing_sources"][row["spacing_source"]]
+        spacings.add(stated_spacing((row["axial_um"], row["lateral_um"]), source, path))
     return spacings, {_EYES[row["eye"]] for row in table}
 
 

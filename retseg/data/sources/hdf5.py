@@ -20,6 +20,7 @@ from retseg import __version__
 from retseg.anatomy import CLASS_NAMES, IGNORE, NUM_CLASSES, SURFACE_NAMES
 from retseg.bscan import Array, BScan, Eye, ScanKey, Spacing
 from retseg.data.source import ScanSource
+from retseg.data.sources.pixels import stated_spacing
 from retseg.data.sources.safe_hdf5 import checked_dataset, has_link, one_line, open_hdf5
 from retseg.errors import InputError
 
@@ -104,8 +105,8 @@ class Hdf5Source:
             key = ScanKey(int(row["grader"]), about["subject"], int(row["bscan"]))
             if key in self._places:
                 raise InputError(f"{path}: {key.name} is there twice, also in {self._places[key][0]}; keep one file")
-            axial_um, lateral_um = (None if np.isnan(row[n]) else float(row[n]) for n in ("axial_um", "lateral_um"))
-            spacing = Spacing(axial_um, lateral_um, about["spacing_sources"][row["spacing_source"]])
+            source = about["spacing_sources"][row["spacing_source"]]
+            spacing = stated_spacing((row["axial_um"], row["lateral_um"]), source, path)
             self._places[key] = (path, {stack: int(row[stack]) for stack in _STACKS}, spacing, _EYES[row["eye"]])
         return about["source_name"], about["label_origin"], tuple(about["notices"])
 

@@ -1,9 +1,24 @@
-"""Gray levels as files hold them, checked and brought to 0..255."""
+"""Gray levels and pixel sizes as files hold them, checked; gray levels brought to 0..255."""
+
+import math
+from collections.abc import Iterable
 
 import numpy as np
 
-from retseg.bscan import Array
+from retseg.bscan import Array, Spacing
 from retseg.errors import InputError
+
+
+def stated_spacing(sizes_um: Iterable[float | None], source: str, place: object) -> Spacing:
+    """Pixel size as a file states it, (axial, lateral); None and nan are unknown.
+
+    InputError, which begins with `place`, where a size is infinite, zero or less.
+    """
+    known = [None if um is None or math.isnan(um) else float(um) for um in sizes_um]
+    if wrong := [um for um in known if um is not None and not 0 < um < math.inf]:
+        raise InputError(f"{place}: a pixel size of {wrong[0]:g} um, expected one above 0, or none; make it again")
+    axial_um, lateral_um = known
+    return Spacing(axial_um, lateral_um, source)
 
 
 def gray_levels(image: Array, place: str) -> Array:

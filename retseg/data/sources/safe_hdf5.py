@@ -29,8 +29,8 @@ _MOST_LISTED = 20
 
 
 def one_line(error: BaseException) -> str:
-    """What a library said, on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    """What a library said, on one line, and not at any length: it may repeat what a file holds."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
 
 
 @contextmanager
