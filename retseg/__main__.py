@@ -8,6 +8,7 @@ from retseg import __version__
 from retseg.commands import audit, data
 from retseg.commands.calibrate import calibrate
 from retseg.commands.compare import compare
+from retseg.commands.doctor import doctor
 from retseg.commands.evaluate import evaluate
 from retseg.commands.explain import explain
 from retseg.commands.export import export
@@ -41,6 +42,7 @@ app.command()(repeat)
 app.command()(report)
 app.command()(gallery)
 app.command()(view)
+app.command()(doctor)
 
 
 def _print_version(asked: bool) -> None:

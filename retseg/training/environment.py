@@ -77,11 +77,13 @@ def record_start(path: Path, seed: int) -> None:
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Facts in which two environments differ: {dotted name: [first, second]}; an absent package or variable is None.
 
-    A group of facts that only one of the two knows (a file of before) is left out.
+    What only one of the two knows (a file of before has fewer facts, and named few packages) is left out.
     """
     shared = [name for name in first if name in second and name not in OF_A_START]
     ours, theirs = (dict(_facts({name: side[name] for name in shared})) for side in (first, second))
     names = sorted({*ours, *theirs})
+    if "packages_below" not in shared:
+        names = [name for name in names if not name.startswith("packages.") or (name in ours and name in theirs)]
     return {name: [ours.get(name), theirs.get(name)] for name in names if ours.get(name) != theirs.get(name)}
 
 

@@ -143,10 +143,12 @@ def test_a_damaged_file_is_refused_and_kept(tmp_path):
 
 
 def test_differences_name_single_facts():
-    first = {"command": ["a"], "packages": {"x": "1", "y": "2"}, "cpu": {"model": "A"}, "old": 1}
-    second = {"command": ["b"], "packages": {"x": "2", "z": "3"}, "cpu": {"model": "A"}, "new": 1}
+    first = {"command": ["a"], "packages": {"x": "1", "y": "2"}, "packages_below": {}, "old": 1, "cpu": {"model": "A"}}
+    second = {"command": ["b"], "packages": {"x": "2", "z": "3"}, "packages_below": {}, "cpu": {"model": "A"}}
     assert differences(first, second) == {
         "packages.x": ["1", "2"],
         "packages.y": ["2", None],
         "packages.z": [None, "3"],
     }
+    del first["packages_below"]  # of before, when few packages were named
+    assert differences(first, second) == {"packages.x": ["1", "2"]}
