@@ -88,5 +88,5 @@ def _places_of(place: str, member: object, places: Mapping[str, Sequence[int]], 
     if member not in places:
         near = difflib.get_close_matches(member, places, n=1)
         hint = f"did you mean {near[0]}" if near else f"names look like {names[0]}"
-        raise InputError(f"{place}: no scan or subject {member!r} among the {len(names)} of the data; {hint}")
+        raise InputError(f"{place}: no scan or subject {member!r:.60} among the {len(names)} of the data; {hint}")
     return places[member]

@@ -24,6 +24,10 @@ IMAGE_ENDINGS = (".png", ".tif", ".tiff")
 ENDINGS = (".npz", ".npy", ".csv", *IMAGE_ENDINGS)
 INDEX_MODES = ("1", "L", "P", "I", "I;16")
 LARGEST_PIXELS = 2**28
+"""Pixels of all masks of a file."""
+
+LARGEST_MASK = 2**26
+"""Pixels of one mask: as many as a scan may have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,8 +136,8 @@ def _read_image(path: Path) -> Array:
         with Image.open(path, formats=["PNG", "TIFF"]) as image:
             if image.mode not in INDEX_MODES:
                 raise InputError(f"{path}: an image of mode {image.mode}, expected class ids as gray or indexed pixels")
-            if image.width * image.height > LARGEST_PIXELS:
-                raise InputError(f"{path}: {image.height} x {image.width} pixels; at most {LARGEST_PIXELS:,} are read")
+            if image.width * image.height > LARGEST_MASK:
+                raise InputError(f"{path}: {image.height} x {image.width} pixels; at most {LARGEST_MASK:,} are read")
             if (pages := getattr(image, "n_frames", 1)) > 1:
                 raise InputError(f"{path}: {pages} pages, expected one mask; save one file a scan")
             return np.asarray(image).astype(np.int32)

@@ -27,6 +27,9 @@ _HDF5_CLASS = {"float64": "double", "float32": "single", "bool": "logical"}
 _V5_CLASS = ("", "cell", "struct", "object", "char", "sparse", *list(BYTES_PER_VALUE)[:-1], "function", "opaque")
 _V5_MATRIX, _V5_COMPRESSED = 14, 15
 _V5_LOGICAL, _V5_COMPLEX = 0x200, 0x800
+_V5_NUMBERS = (1, 2, 3, 4, 5, 6, 7, 9, 12, 13)
+"""Types of stored values. scipy (1.17) takes any other for a place in a table of pointers, and crashes."""
+
 _V5_HEAD_BYTES = 1024
 """Enough of a v5 variable for its class, shape and name."""
 
@@ -142,6 +145,9 @@ def _read_v5_head(head: bytes, order: str) -> tuple[str, Variable]:
     if matlab_class in BYTES_PER_VALUE:
         # Values may be stored in a smaller type than their class: the larger of the two is what reading takes.
         num_bytes, *_ = _v5_element(head, at, order)
+        (kind,) = struct.unpack_from(f"{order}I", head, at)
+        if kind & 0xFFFF not in _V5_NUMBERS:
+            raise ValueError(f"values of type {kind & 0xFFFF} in {name!r}")
         num_bytes = max(num_bytes, int(np.prod(shape, dtype=object)) * BYTES_PER_VALUE[matlab_class])
         matlab_class = "logical" if flags & _V5_LOGICAL else matlab_class
         matlab_class = f"complex {matlab_class}" if flags & _V5_COMPLEX else matlab_class
