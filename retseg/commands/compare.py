@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from retseg.commands.compare_sweep import compare_sweep, is_sweep, print_comparison, write_comparison
 from retseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,8 +20,11 @@ NUM_DRAWS = 2000
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN ...", help="Run, evaluation or sweep folders.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for comparison.csv.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for tables and figures.")] = None,
     draws: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap; 0: no intervals.")] = NUM_DRAWS,
+    score: Annotated[
+        str, typer.Option(help="Validation score that the jobs of a single SWEEP are sorted by.")
+    ] = "dice_macro_layers",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table.")] = False,
 ) -> None:
     """Compare runs with the first: paired differences by subject, their intervals, an exact test, Holm-corrected.
@@ -28,17 +32,27 @@ def compare(
     Only scans that all runs have scored count. A sweep folder whose jobs are
     folds counts as one run. Runs without an evaluation are evaluated first.
 
+    A single sweep folder: its jobs by their settings, best first, those that
+    failed with their reason, and which setting matters: the share of the
+    score's variance that each setting and each pair explains, with seeds as
+    noise (or "too few jobs to tell").
+
     In use:
 
       retseg compare runs/a runs/b runs/c
 
       retseg compare runs/duke/kfold runs/duke_dice/kfold -o reports/dice
+
+      retseg compare runs/phantom/sweep_2026-01-31_10-00-00 -o reports/sweep
     """
     from retseg.commands.evaluation_report import report_console
     from retseg.evaluation.comparison import compare as compare_records
 
+    if len(runs) == 1 and is_sweep(runs[0]):
+        _compare_jobs(runs[0], score, output, quiet)
+        return
     if len(runs) < 2:
-        raise InputError(f"{runs[0]}: one run; name two or more to compare")
+        raise InputError(f"{runs[0]}: one run; name two or more to compare, or the folder of a sweep")
     folders = [_evaluation_of(run) for run in runs]
     contents = [_metrics(folder) for folder in folders]
     names = _short_names(runs)
@@ -53,6 +67,15 @@ def compare(
     _print(console, rows, names, contents)
     if output is not None:
         console.print(f"written to {output}: comparison.csv")
+
+
+def _compare_jobs(sweep: Path, score: str, output: Path | None, quiet: bool) -> None:
+    """The jobs of one sweep with each other."""
+    found = compare_sweep(sweep, score)
+    if output is not None:
+        write_comparison(found, sweep, output)
+    if not quiet:
+        print_comparison(found)
 
 
 def _evaluation_of(run: Path) -> Path:
