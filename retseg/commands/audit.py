@@ -125,18 +125,13 @@ def _opened(kind: AuditSource, data: Path) -> "ScanSource":
 
 
 def _audit_source(path: Path, source: "ScanSource", content_only: bool) -> "Audit":
-    """Audit of a split file over a source, each scan read once."""
-    from retseg.data.audit import AuditRecorder
+    """Audit of a split file over a source, each scan of a side read once and not kept."""
+    from retseg.data.audit_stream import stream_audit
     from retseg.data.split_file import read_split_file
 
     sides = read_split_file(path, source.keys)
-    recorder = AuditRecorder(ids=not content_only)
-    keys = sorted({key for side in sides for key in side})
-    with _progress(len(keys)) as advance:
-        for key in keys:
-            recorder(source.read(key))
-            advance()
-    return recorder.audit(*sides)
+    with _progress(sum(map(len, sides))) as advance:
+        return stream_audit(source.read, *sides, ids=not content_only, advance=advance)
 
 
 def _audit_images(path: Path, data: Path) -> "Audit":

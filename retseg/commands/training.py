@@ -1,5 +1,6 @@
 """One training job from its configuration to its scores: what `python -m retseg.train` runs."""
 
+import contextlib
 import logging
 import warnings
 from collections.abc import Sequence
@@ -9,7 +10,6 @@ from typing import Any
 import torch
 from lightning import seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,18 +18,25 @@ from retseg.build import Run, build_data, build_run, load_config
 from retseg.commands.evaluate import evaluate_run, tell
 from retseg.commands.existing_run import existing_run
 from retseg.commands.failed_run import failure_kept
+from retseg.commands.interrupted_training import interrupts_told
+from retseg.commands.later_audit import audited_later
 from retseg.commands.read_scans import read_and_audit
+from retseg.commands.run_lock import run_locked
 from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, run_tags, save_metrics
 from retseg.commands.start_weights import load_start
+from retseg.commands.training_faults import faults_told
 from retseg.data.audit import Audit
 from retseg.errors import InputError
+from retseg.evaluation.atomic import remove_partial, replacing_file
 from retseg.targets import check_names
 from retseg.training import wandb_run
+from retseg.training.callbacks.stay_stopped import StayStopped
 from retseg.training.checkpoint_file import check_to_go_on, read_checkpoint
 from retseg.training.environment import is_main_process, record_start
 from retseg.training.evaluation import SetScores, score_set
 from retseg.training.log_figure import log_checkpoint, log_summary, log_tags
 from retseg.training.processes import lost_process_told, refuse_too_few_scans
+from retseg.training.undrawn import Undrawn, undrawn_lines
 
 # Lightning tells on every start which limits are at their defaults, and tips; its warnings stay.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -43,11 +50,23 @@ EXPECTED_WARNINGS = (
 
 
 def train(config: DictConfig, checkpoint: Path | None = None) -> float:
-    """Train (on from a checkpoint), score the best one, draw. Gives the macro Dice of the layers on validation."""
+    """Train (on from a checkpoint), score the best one, draw. Gives the macro Dice of the layers on validation.
+
+    InputError at once where another process trains in the run folder; of several processes the first holds it for all.
+    """
     check_names(config)
+    run_dir = Path(config.paths.run_dir)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(interrupts_told(run_dir))
+        if is_main_process():
+            stack.enter_context(run_locked(run_dir))
+            remove_partial(run_dir)  # what a kill left; nobody else is at work here
+        return _train_if_need_be(config, run_dir, checkpoint)
+
+
+def _train_if_need_be(config: DictConfig, run_dir: Path, checkpoint: Path | None) -> float:
     is_main = is_main_process()
     console = Console(soft_wrap=True, highlight=False, quiet=not is_main)
-    run_dir = Path(config.paths.run_dir)
     # Of several processes the first alone refuses: it has written config.yaml when the others start.
     looks = is_main or config.existing == "continue"
     if looks and checkpoint is None and (run_dir / "config.yaml").exists():
@@ -65,10 +84,8 @@ def train(config: DictConfig, checkpoint: Path | None = None) -> float:
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         try:
-            with failure_kept(run_dir):
+            with failure_kept(run_dir), faults_told(run_dir, config):
                 return _train(console, config, run_dir, checkpoint)
-        except SIGTERMException:  # a signal before the first step, where there is nothing to save
-            raise SystemExit(143) from None
         finally:
             wandb_run.finish()
 
@@ -88,16 +105,21 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
         plain = _plain(config)
         logger.log_hyperparams(plain | {"stamp": audit.stamp, "audit": plain["audit"] | {"verdict": audit.verdict}})
     log_tags(run.trainer, run_tags(audit, run.data.source.label_origin))
-    with lost_process_told(run.trainer, run_dir):
-        run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint)
-    if not is_main_process():
-        return run.trainer.callback_metrics["val/dice_macro_layers"].item()  # the first process does what remains
-    metrics = _score_best(console, run, audit)
+    if checkpoint is not None:
+        run.trainer.callbacks.append(StayStopped())  # type: ignore[attr-defined]  # Lightning sets it undeclared
+    with audited_later(console, run_dir, audit) as complete_audit:
+        with lost_process_told(run.trainer, run_dir):
+            run.trainer.fit(run.module, datamodule=run.data, ckpt_path=checkpoint)
+        if not is_main_process():
+            return run.trainer.callback_metrics["val/dice_macro_layers"].item()  # the first process does what remains
+        metrics = _score_best(console, run, complete_audit())
     save_metrics(metrics, run_dir)
-    draw_figures(run.trainer, metrics, run_dir)
+    undrawn = Undrawn()
+    with undrawn.drawing("curves and confusion matrix"):
+        draw_figures(run.trainer, metrics, run_dir)
     log_summary(run.trainer, metrics.best)
     log_checkpoint(run.trainer, metrics.checkpoint, ("best", "latest"), metrics.best)
-    print_summary(console, metrics, run_dir)
+    print_summary(console, metrics, run_dir, [*undrawn_lines(run.trainer), *undrawn.lines])
     if config.evaluate:
         tell(*evaluate_run(run_dir))
     return metrics.val.scores["dice_macro_layers"]
@@ -148,10 +170,11 @@ def _save_inputs(run: Run, audit: Audit, config: DictConfig, run_dir: Path) -> N
     """config.yaml (resolved), split.json, audit.json and environment.json, by the first of several processes."""
     if not is_main_process():
         return
-    run_dir.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
-    run.data.split.save(run_dir / "split.json")
-    audit.save(run_dir / "audit.json")
+    for name, save in (("split.json", run.data.split.save), ("audit.json", audit.save)):
+        with replacing_file(run_dir / name) as partial:
+            save(partial)
+    with replacing_file(run_dir / "config.yaml") as partial:
+        OmegaConf.save(config, partial, resolve=True)
     record_start(run_dir / "environment.json", config.seed)
 
 

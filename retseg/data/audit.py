@@ -1,6 +1,7 @@
 """What a split leaks: which held-out B-scans and subjects are also in training, by ids and by content."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -131,7 +132,9 @@ class Audit:
             "findings": findings,
             "data": {"sha256": total_digest(self.data), "subjects": dict(self.data)},
         }
-        path.write_text(json.dumps(content, indent=1) + "\n")
+        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+        partial.write_text(json.dumps(content, indent=1) + "\n")
+        partial.replace(path)
 
     @classmethod
     def from_json(cls, path: Path) -> "Audit":

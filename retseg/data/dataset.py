@@ -1,5 +1,6 @@
 """Scans as the network sees them, held in memory once they have been read."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypedDict
@@ -77,12 +78,31 @@ class _Prepared(NamedTuple):
     fluid: Array | None
 
 
+class ScanCache:
+    """Prepared scans that are kept, by name, up to most_bytes in all: what comes when it is full is not kept."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes, self.num_bytes = most_bytes, 0
+        self._scans: dict[ScanKey, _Prepared] = {}
+
+    def get(self, key: ScanKey) -> _Prepared | None:
+        """The prepared scan of a key, if it is kept."""
+        return self._scans.get(key)
+
+    def keep(self, key: ScanKey, prepared: _Prepared) -> None:
+        """Keep a scan if there is room."""
+        num_bytes = sum(array.nbytes for array in prepared if array is not None)
+        if key not in self._scans and self.num_bytes + num_bytes <= self.most_bytes:
+            self._scans[key] = prepared
+            self.num_bytes += num_bytes
+
+
 class BScanDataset(Dataset[Item]):
     """Items for a list of keys: read, cropped, painted, resized to `size` (None: as it is), normalised.
 
     targets: which of `TARGETS` an item holds beside its mask.
     Each scan is prepared once and kept (image float32, mask int8: 330 kB at 256 x 256), so that an epoch costs next
-    to nothing; cache=False prepares it at every visit instead.
+    to nothing. cache: where scans are kept; True keeps all, False none: they are prepared at every visit.
     """
 
     def __init__(
@@ -91,12 +111,12 @@ class BScanDataset(Dataset[Item]):
         keys: Sequence[ScanKey],
         size: tuple[int, int] | None = None,
         crop: Crop | None = None,
-        cache: bool = True,
+        cache: ScanCache | bool = True,
         targets: Sequence[str] = (),
     ) -> None:
-        self.source, self.keys, self.size, self.crop, self.cache = source, tuple(keys), size, crop, cache
+        self.source, self.keys, self.size, self.crop = source, tuple(keys), size, crop
         self.targets = tuple(targets)
-        self._prepared: dict[int, _Prepared] = {}
+        self.cache = cache if isinstance(cache, ScanCache) else ScanCache(sys.maxsize if cache else 0)
 
     def __len__(self) -> int:
         """Number of scans."""
@@ -104,7 +124,7 @@ class BScanDataset(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         """The scan at a position of `keys`."""
-        prepared = self._prepared.get(index) or self._prepare(index)
+        prepared = self.cache.get(self.keys[index]) or self._prepare(index)
         item: Item = {
             "image": torch.from_numpy(prepared.image)[None],
             "mask": torch.from_numpy(prepared.mask).long(),
@@ -149,8 +169,7 @@ class BScanDataset(Dataset[Item]):
             np.ascontiguousarray(scan.surface_rows, np.float32) if "surface_rows" in self.targets else None,
             fluid_labels(scan) if "fluid" in self.targets else None,
         )
-        if self.cache:
-            self._prepared[index] = prepared
+        self.cache.keep(self.keys[index], prepared)
         return prepared
 
 

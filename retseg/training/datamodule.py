@@ -1,19 +1,26 @@
 """Batches of B-scans for a trainer: which scans train and validate, in which order, from which source."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from lightning import LightningDataModule
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import DataLoader
 
 from retseg.bscan import BScan
-from retseg.data.dataset import TARGETS, Batch, BScanDataset, Item, collate
+from retseg.data.dataset import TARGETS, Batch, BScanDataset, Item, ScanCache, collate
 from retseg.data.source import ScanSource
 from retseg.data.splits import Split, Splitter
 from retseg.data.transforms import Crop
 from retseg.errors import InputError
 from retseg.training.shares import SharedBatches
+
+CACHE_BYTES = 2 * 1024**3
+"""Scans as they are kept with cache=auto: 6,500 of 256 x 256."""
+
+MOST_CHECKED = 64
+"""Training and validation scans each that are read before the first step of a set too large to be read whole."""
 
 MOST_SCORED = 2000
 """Training scans on which the best checkpoint is scored when training has ended."""
@@ -48,6 +55,8 @@ class OctDataModule(LightningDataModule):
 
     size None keeps every scan as it is; scans of unlike size in a batch are padded, the padding not annotated.
     targets: what batches hold beside the mask, of "surface_rows" and "fluid", see `Batch`.
+    cache: scans are kept once they have been prepared; "auto": those of the first CACHE_BYTES a process, shared among
+    its loader workers, false: none. What is not kept is read at every visit.
     The training order is a permutation drawn from (seed, epoch) alone, whatever the number of workers.
     """
 
@@ -60,7 +69,7 @@ class OctDataModule(LightningDataModule):
         crop: Crop | None = None,
         num_workers: int = 0,
         seed: int = 0,
-        cache: bool = True,
+        cache: Literal["auto"] | bool = True,
         targets: Sequence[str] = (),
     ) -> None:
         super().__init__()
@@ -70,6 +79,8 @@ class OctDataModule(LightningDataModule):
             raise InputError(f"data.num_workers: {num_workers}, expected 0 or more")
         if size is not None and (len(size) != 2 or min(size) < 1):
             raise InputError(f"data.size: {list(size)}, expected two numbers of pixels, height and width, or null")
+        if cache not in ("auto", True, False):
+            raise InputError(f"data.cache: {cache!r}, expected auto, true or false")
         for target in targets:
             if target not in TARGETS:
                 raise InputError(f"data.targets: {target!r} is none of {', '.join(TARGETS)}; choose among them")
@@ -77,8 +88,11 @@ class OctDataModule(LightningDataModule):
         self.source, self.batch_size, self.num_workers, self.seed = source, batch_size, num_workers, seed
         self.split: Split = split(source.keys)
         image_size = None if size is None else (size[0], size[1])
-        self.train_dataset = BScanDataset(source, self.split.train, image_size, crop, cache, self.targets)
-        self.val_dataset = BScanDataset(source, self.split.val, image_size, crop, cache, self.targets)
+        # Each worker fills one of its own.
+        most_bytes = {"auto": CACHE_BYTES // max(num_workers, 1), True: sys.maxsize, False: 0}[cache]
+        kept = ScanCache(most_bytes)
+        self.train_dataset = BScanDataset(source, self.split.train, image_size, crop, kept, self.targets)
+        self.val_dataset = BScanDataset(source, self.split.val, image_size, crop, kept, self.targets)
 
     def read_all(self, observe: Callable[[BScan], None] = lambda _: None) -> None:
         """Read and check every scan before the first step; observe sees each, once, as its source gives it.
@@ -86,6 +100,16 @@ class OctDataModule(LightningDataModule):
         Scans that are kept for a test are read too, for observe alone: no batch holds them.
         InputError: data.targets asks for fluid, and nobody looked for any in the scans that train.
         """
+        self._read(1, 1, observe)
+        for key in self.split.test:
+            observe(self.source.read(key))
+
+    def read_some(self) -> int:
+        """Read and check at most MOST_CHECKED scans each that train and validate, evenly spaced; their number."""
+        steps = [-(-len(keys) // MOST_CHECKED) for keys in (self.split.train, self.split.val)]
+        return self._read(steps[0], steps[1], lambda _: None)
+
+    def _read(self, train_step: int, val_step: int, observe: Callable[[BScan], None]) -> int:
         num_looked = 0
 
         def counted(scan: BScan) -> None:
@@ -93,17 +117,18 @@ class OctDataModule(LightningDataModule):
             num_looked += scan.fluid is not None
             observe(scan)
 
-        for index in range(len(self.train_dataset)):
+        train, val = range(0, len(self.train_dataset), train_step), range(0, len(self.val_dataset), val_step)
+        for index in train:
             self.train_dataset.read(index, counted)
         if "fluid" in self.targets and num_looked == 0:
+            some = "" if train_step == 1 else f", of {len(train)} looked at"
             raise InputError(
-                f"data.targets: {self.source.name} says of no scan that trains where fluid is; switch fluid on in the "
-                "source (data.source.fluid=true, where it has that option), or leave it out of data.targets"
+                f"data.targets: {self.source.name} says of no scan that trains{some} where fluid is; switch fluid on "
+                "in the source (data.source.fluid=true, where it has that option), or leave it out of data.targets"
             )
-        for index in range(len(self.val_dataset)):
+        for index in val:
             self.val_dataset.read(index, observe)
-        for key in self.split.test:
-            observe(self.source.read(key))
+        return len(train) + len(val)
 
     @property
     def num_scans(self) -> int:

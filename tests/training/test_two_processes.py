@@ -148,7 +148,7 @@ def test_refuses_more_processes_than_scans(tmp_path, capfd):
 
 
 @pytest.mark.parametrize(
-    ("num_scans", "batch_size", "world"), [(5, 2, 2), (12, 2, 3), (7, 4, 1), (13, 2, 3), (9, 1, 4)]
+    ("scans", "size", "world"), [(5, 2, 2), (12, 2, 3), (7, 4, 1), (13, 2, 3), (9, 1, 4)]
 )
 def test_batches_of_all_processes_are_those_of_one(scans, size, world):
     """Each scan once, beside stand-ins; as many batches everywhere; step by step the scans of one process."""
