@@ -1,4 +1,4 @@
-"""Training that begins with the weights of another run: pre-training and fine-tuning."""
+"""Training that begins with the weights of another run (pre-training and fine-tuning), or with a run's own."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +10,7 @@ from retseg.commands.rebuilt_network import refuse_damaged_weights
 from retseg.errors import InputError
 from retseg.inference.shipped import NAMES, shipped_weights
 from retseg.inference.weights_file import read_weights
+from retseg.training.checkpoint_file import TO_GO_ON, read_checkpoint
 from retseg.training.other_weights import other_weights
 
 
@@ -33,3 +34,11 @@ def load_start(net: nn.Module, path: Path) -> None:
             f"start={path}: weights of another network, {difference}; choose the model that they were trained with"
         )
     net.load_state_dict(dict(weights))
+
+
+def refuse_other_checkpoint(module: nn.Module, path: Path) -> None:
+    """InputError where training cannot go on from a checkpoint with this module: its weights are of another network."""
+    if difference := other_weights(module.state_dict(), read_checkpoint(path, TO_GO_ON)["state_dict"]):
+        raise InputError(
+            f"{path}: weights of another network than the one to go on with, {difference}; leave the model as it was"
+        )

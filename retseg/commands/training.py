@@ -23,7 +23,7 @@ from retseg.commands.later_audit import audited_later
 from retseg.commands.read_scans import read_and_audit
 from retseg.commands.run_lock import run_locked
 from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, run_tags, save_metrics
-from retseg.commands.start_weights import load_start
+from retseg.commands.start_weights import load_start, refuse_other_checkpoint
 from retseg.commands.training_faults import faults_told
 from retseg.data.audit import Audit
 from retseg.errors import InputError
@@ -95,7 +95,9 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
     audit = read_and_audit(console, data, config) if config.audit.fail else None  # loggers write when they are made
     run = build_run(config, data)
     refuse_too_few_scans(run.trainer, data)
-    if checkpoint is None and config.get("start") is not None:
+    if checkpoint is not None:
+        refuse_other_checkpoint(run.module, checkpoint)  # before config.yaml is written anew
+    elif config.get("start") is not None:
         load_start(run.module.net, Path(config.start))
     _describe(console, run, run_dir)
     audit = audit or read_and_audit(console, data, config)

@@ -271,9 +271,11 @@ def test_resuming_names_the_checkpoint_that_is_whole_and_goes_on_from_it(train, 
     plain = ("callbacks.gradcam=null", "callbacks.predictions=null")
     run = train("run", *plain)
     best, last = (run / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
+    config = (run / "config.yaml").read_bytes()
     other = refused(capsys, f"resume={run}", "model.width=3")
-    assert "checkpoint to go on from: weights of another network, " in other
-    assert "found (2, 1, 3, 3)" in other
+    assert f"{last}: weights of another network than the one to go on with, " in other
+    assert "expected (3, 1, 3, 3), found (2, 1, 3, 3)" in other
+    assert (run / "config.yaml").read_bytes() == config
     damage(last)
     assert f"{last}: damaged, " in refused(capsys, f"resume={run}")
     assert re.search(
@@ -281,7 +283,7 @@ def test_resuming_names_the_checkpoint_that_is_whole_and_goes_on_from_it(train, 
         refused(capsys, f"resume={run}"),
     )
     Image.fromarray(np.zeros((64, 96), np.uint8)).save(run / "x.png")
-    assert f"{last}: damaged, " in refused(capsys, "predict", run / "x.png", "--weights", last)
+    assert f"{last}: damaged, " in refused(capsys, "predict", run / "x.png", "--weights", last, "-o", run / "out")
     shutil.copy(best, last)
     train("run", f"resume={run}", tiny=())
     assert read_checkpoint(last)["epoch"] == 1
