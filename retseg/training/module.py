@@ -16,6 +16,7 @@ from retseg.data.augmentation import Augmentation
 from retseg.data.dataset import Batch
 from retseg.errors import InputError
 from retseg.metrics.overlap import OverlapScores
+from retseg.training.history import HistoryLogger
 from retseg.training.joint import JointLoss, JointNet
 from retseg.training.mean_teacher import MeanTeacher
 from retseg.training.other_weights import other_weights
@@ -116,9 +117,15 @@ class SegmentationModule(LightningModule):
         return logits, self.loss(logits, batch["mask"])
 
     def on_train_epoch_end(self) -> None:
-        """Log the training scores."""
+        """Log the training scores.
+
+        Lightning hands them on after the checkpoint is written: a run killed between the two would never have them.
+        """
         self._log_scores("train", self.train_scores)
         self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        values = {name: float(value) for name, value in self.trainer.logged_metrics.items()}
+        for history in (logger for logger in self.loggers if isinstance(logger, HistoryLogger)):
+            history.log_metrics({**values, "epoch": self.current_epoch}, self.global_step - 1)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation scores; step the plateau scheduler.
