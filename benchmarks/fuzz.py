@@ -20,14 +20,18 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.fuzz_mutations import mutated
-from benchmarks.fuzz_seeds import FORMATS, Format
+from benchmarks.fuzz_networks import NETWORKS
+from benchmarks.fuzz_seeds import FILES, Format
 from retseg.errors import InputError
+
+FORMATS = (*FILES, *NETWORKS)
 
 MEMORY_BYTES = 3 * 2**30
 """Address space of a case: the largest array that is read (2 GiB), and half as much for what is made of it."""
@@ -124,7 +128,10 @@ def run_cases(cases: Sequence[Case], formats: Sequence[Format], root: Path) -> I
 def _in_a_fork(batch: Sequence[Case], work: Callable[[Case], Outcome], root: Path) -> Iterator[Outcome]:
     """Outcomes of a batch up to its end, or up to the case that ends the process."""
     reading, writing = os.pipe()
-    pid = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns where there are threads: the child starts none of theirs, see `_limit`.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
     if pid == 0:
         try:
             os.close(reading)

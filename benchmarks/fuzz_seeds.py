@@ -229,7 +229,7 @@ _SCORES = {
     "unit": "um",
 }
 
-FORMATS = (
+FILES = (
     Format("mat v5", _matlab, read_scans),
     Format("mat v5 packed", partial(_matlab, is_compressed=True), read_scans),
     Format("mat v5 duke", _duke, partial(read_source, DukeSource)),
