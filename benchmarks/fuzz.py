@@ -37,6 +37,9 @@ MEMORY_BYTES = 3 * 2**30
 """Address space of a case: the largest array that is read (2 GiB), and half as much for what is made of it."""
 
 CPU_S = 20
+WAIT_S = 200
+"""Time without an outcome after which a process is ended, be it computing or not."""
+
 LONGEST_LINE = 2000
 A_PROCESS = 50
 """Cases of one forked process, unless one of them ends it."""
@@ -147,7 +150,7 @@ def _in_a_fork(batch: Sequence[Case], work: Callable[[Case], Outcome], root: Pat
     os.close(writing)
     done = 0
     with os.fdopen(reading, "rb") as file:
-        while select.select([file], [], [], 10 * CPU_S)[0] and (line := file.readline()):
+        while select.select([file], [], [], WAIT_S)[0] and (line := file.readline()):
             what, why = json.loads(line)
             yield Outcome(batch[done], what, why)
             done += 1

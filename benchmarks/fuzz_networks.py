@@ -1,4 +1,4 @@
-"""Small whole files of weights: a checkpoint in a run folder, and what `retseg export` writes. Nothing of them is run."""
+"""Small whole files of weights: a checkpoint in a run folder, and what `retseg export` writes. None of it is run."""
 
 import json
 from pathlib import Path
