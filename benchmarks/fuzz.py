@@ -10,6 +10,7 @@ No reader may take more than MEMORY_BYTES: the process has no more, beside what 
 """
 
 import argparse
+import faulthandler
 import json
 import os
 import random
@@ -167,6 +168,7 @@ def _ending(status: int) -> str:
 def _limit(root: Path) -> None:
     """Of this process: an empty working folder, no output, one thread, no core file, and so much memory."""
     os.chdir(root / "empty")
+    faulthandler.disable()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
