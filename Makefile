@@ -8,7 +8,7 @@ CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if s
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check fix docs bench
+.PHONY: help setup train test check audit fix docs bench
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -36,6 +36,12 @@ check: ## ruff, mypy --strict, import-linter, pytest (one process a core)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+# In an environment of its own: its packages are none of retseg's. Strict: a package that nobody answers for fails, too.
+audit: ## Look the tested versions up among known vulnerabilities (asks PyPI; without its answer it fails)
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.7,<3'
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement constraints.txt
 
 fix: ## Format, and mend what ruff can mend
 	$(BIN)/ruff format .
