@@ -121,7 +121,7 @@ class OctDataModule(LightningDataModule):
         for index in train:
             self.train_dataset.read(index, counted)
         if "fluid" in self.targets and num_looked == 0:
-            some = "" if train_step == 1 else f", of {len(train)} looked at"
+            some = "" if train_step == 1 else f", of {len(train)} looked at,"
             raise InputError(
                 f"data.targets: {self.source.name} says of no scan that trains{some} where fluid is; switch fluid on "
                 "in the source (data.source.fluid=true, where it has that option), or leave it out of data.targets"

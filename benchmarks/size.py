@@ -1,0 +1,168 @@
+"""What a set's size costs: time to the first batch, scans a second, memory; training, its data alone, prediction.
+
+Run `python -m benchmarks.size [--scans 500 5000 50000] [--predict 500 5000]`; with `--keys 1000000` for lists of keys.
+
+Sets are `benchmarks.large_set`, 64 x 96, 100 B-scans a subject, one subject in five validates. Nothing is kept in
+memory (data.cache=false; auto adds up to 2 GiB), no loader workers, one thread. Each row is a process of its own.
+Seconds are of processor time, so that another process on the machine does not count; imports are left out of the time
+to the first batch. Training stops after STEPS steps of 32; the data alone are read to the end. Memory is the resident
+set's peak.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.large_set import write_large_set
+
+STEPS = 60
+BATCH = 32
+SPLIT = ("split=subject_kfold", "split.num_folds=5")
+
+
+def train(data: Path, run: Path) -> dict[str, float]:
+    """A narrow network for STEPS steps through `python -m retseg.train`'s own main, in this process."""
+    from retseg.commands import training as _imports  # noqa: F401  not counted
+    from retseg.train import main
+    from retseg.training.module import SegmentationModule
+
+    begun, marks, peaks = _spent(), list[float](), list[float]()
+    seed_step = SegmentationModule.on_train_batch_start
+
+    def marked(self: SegmentationModule, batch: Any, batch_idx: int) -> None:
+        marks.append(_spent())
+        peaks.append(_peak())
+        seed_step(self, batch, batch_idx)
+
+    SegmentationModule.on_train_batch_start = marked  # type: ignore[method-assign]
+    sys.argv = [
+        "retseg.train", "data=hdf5", f"data.root={data}", "data.cache=false", "data.size=[64,96]", *SPLIT,
+        f"data.batch_size={BATCH}", "model.width=2", "logger=csv", "callbacks.gradcam=null",
+        "callbacks.predictions=null", "trainer.max_epochs=1", f"trainer.limit_train_batches={STEPS}",
+        "trainer.limit_val_batches=5", "evaluate=false", f"hydra.run.dir={run}",
+    ]  # fmt: skip
+    main()
+    rate = BATCH * (len(marks) - 1) / (marks[-1] - marks[0])
+    whole = {"first batch, s": marks[0] - begun, "scans/s": rate, "peak MiB": _peak(), "first batch MiB": peaks[0]}
+    others = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return whole | {"audit, s": others.ru_utime + others.ru_stime, "audit MiB": others.ru_maxrss / 1024}
+
+
+def read(data: Path, run: Path) -> dict[str, float]:
+    """All batches of an epoch, without a network."""
+    from retseg.data.sources.hdf5 import Hdf5Source
+    from retseg.data.splits import SubjectKFold
+    from retseg.training.datamodule import OctDataModule
+
+    begun = _spent()
+    module = OctDataModule(Hdf5Source(data), SubjectKFold(5), BATCH, (64, 96), cache=False)
+    first, num_scans = 0.0, 0
+    for batch in module.train_dataloader():
+        first = first or _spent()
+        if num_scans < BATCH * 10:
+            early = _peak()
+        num_scans += len(batch["name"])
+    found = {"first batch, s": first - begun, "scans/s": num_scans / (_spent() - first)}
+    return found | {"peak MiB": _peak(), "first batch MiB": early}
+
+
+def predict(data: Path, run: Path) -> dict[str, float]:
+    """`retseg predict` of a folder of HDF5 files, with thickness and tables."""
+    from retseg.commands.prediction import Call, predict_all
+
+    num_scans = json.loads((data.parent / f"{data.name}.json").read_text())
+    begun = _spent()
+    save = ("surfaces", "thickness", "tables")
+    predict_all(Call((data,), data.parent / f"{data.name}_out", (run,), save=save, is_forced=True, quiet=True))
+    return {"first batch, s": float("nan"), "scans/s": num_scans / (_spent() - begun), "peak MiB": _peak()}
+
+
+def keys(num_keys: int) -> dict[str, float]:
+    """Seconds that lists of keys take: made, sorted, split, an epoch's order, audited by ids, written as split.json."""
+    from retseg.bscan import ScanKey
+    from retseg.data.audit_ids import audit_of_ids
+    from retseg.data.splits import SubjectKFold
+    from retseg.training.shares import SharedBatches
+
+    seconds, before = {}, _peak()
+
+    def timed(name: str, work: Any) -> Any:
+        begun = _spent()
+        found = work()
+        seconds[name] = _spent() - begun
+        return found
+
+    made = timed("keys made", lambda: [ScanKey(1, f"p{n // 100:05d}", n % 100) for n in range(num_keys)])
+    ordered = timed("sorted, in order already", lambda: sorted(made))
+    split = timed("split by subject", lambda: SubjectKFold(5)(ordered))
+    timed("order of an epoch", lambda: len(list(SharedBatches(split.train, BATCH, 1, 0, 0))))
+    timed("audit by ids", lambda: audit_of_ids(split.train, split.val).stamp)
+    with tempfile.TemporaryDirectory() as folder:
+        timed("split.json", lambda: split.save(Path(folder) / "split.json"))
+        size = (Path(folder) / "split.json").stat().st_size
+    return seconds | {"MB of split.json": size / 1e6, "MiB in all": _peak() - before}
+
+
+def _spent() -> float:
+    return time.process_time()
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _in_process(what: str, data: Path, run: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.size", "--child", what, str(data), str(run)]
+    done = subprocess.run(
+        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True, check=True
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scans", type=int, nargs="+", default=[500, 5000, 50000])
+    parser.add_argument("--predict", type=int, nargs="*", default=[500, 5000])
+    parser.add_argument("--keys", type=int)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        what, data, run = options.child
+        found = {"train": train, "read": read, "predict": predict}[what](Path(data), Path(run))
+        print("\n" + json.dumps(found))
+        return
+    if options.keys:
+        for name, value in keys(options.keys).items():
+            print(f"{name:<28}{value:>9.2f}")
+        return
+    console = Console(soft_wrap=True)
+    columns = ("first batch, s", "scans/s", "first batch MiB", "peak MiB", "audit, s", "audit MiB")
+    table = Table("what", "scans", "GB", *columns)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for num_scans in options.scans:
+            data = folder / f"set_{num_scans}"
+            gigabytes = write_large_set(data, num_scans) / 1e9
+            (folder / f"{data.name}.json").write_text(str(num_scans))
+            run = folder / f"run_{num_scans}"
+            for what in ("read", "train", *(["predict"] if num_scans in options.predict else [])):
+                found = _in_process(what, data, run)
+                console.print(f"{what} {num_scans}: {found}")
+                cells = (f"{found[name]:.4g}" if name in found else "" for name in columns)
+                table.add_row(what, f"{num_scans:,}", f"{gigabytes:.2f}", *cells)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
