@@ -77,7 +77,7 @@ def build_run(config: DictConfig, data: OctDataModule | None = None) -> Run:
 
 def build_data(config: DictConfig) -> OctDataModule:
     """Source, split and batches of a configuration. data.shuffled_labels: every scan carries another's labels."""
-    source = build_source(config)
+    source = build_source(config, downloads=True)
     if config.data.get("shuffled_labels"):
         source = ShuffledLabels(source, config.seed)
     split = make(config.split, "split")
@@ -116,10 +116,23 @@ def load_net(run_dir: Path, checkpoint: str = "best") -> nn.Module:
     return net.eval()
 
 
-def build_source(config: DictConfig) -> ScanSource:
-    """The source of a configuration, opened; no pixels are read."""
-    source: ScanSource = make(config.data.source, "data.source")
+def build_source(config: DictConfig, *, downloads: bool = False) -> ScanSource:
+    """The source of a configuration, opened; no pixels are read.
+
+    Without downloads (a run folder is looked at, maybe a stranger's) a source that would fetch its data does not.
+    """
+    node = config.data.source if downloads else _without_downloads(config.data.source)
+    source: ScanSource = make(node, "data.source")
     return source
+
+
+def _without_downloads(node: Any) -> Any:
+    """A copy of a source's node in which none, however deep inside, may download."""
+    if OmegaConf.is_config(node):
+        return OmegaConf.create(_without_downloads(OmegaConf.to_container(node, resolve=True)))
+    if isinstance(node, dict):
+        return {key: False if key == "download" else _without_downloads(value) for key, value in node.items()}
+    return [_without_downloads(value) for value in node] if isinstance(node, list) else node
 
 
 def build_frame(config: DictConfig, columns: tuple[int, int] | None = None) -> Frame:

@@ -7,7 +7,7 @@ import hydra.utils
 import pytest
 from omegaconf import OmegaConf
 
-from retseg.build import load_net, make
+from retseg.build import build_source, load_net, make
 from retseg.commands.config_folder import CONF, compose_config
 from retseg.errors import InputError
 from retseg.stored_config import MAX_BYTES, load_config
@@ -221,3 +221,17 @@ def test_a_configuration_that_is_no_text_is_one_line(tmp_path):
 
 def test_a_saved_configuration_comes_back_as_it_was(run, whole):
     assert OmegaConf.to_container(load_config(run)) == whole
+
+
+def test_looking_at_a_run_folder_never_downloads(run, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("retseg.data.sources.duke.download_duke", lambda *_: asked.append(1))
+    for name in ("duke", "duke_agreed"):
+        composed = compose_config([f"data={name}", f"data.root={tmp_path / 'none'}", "data.download=true"])
+        with pytest.raises(InputError, match="none"):
+            build_source(composed)
+        assert not asked
+        with pytest.raises(InputError, match="none"):
+            build_source(composed, downloads=True)
+        assert len(asked) == 1
+        asked.clear()
