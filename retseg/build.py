@@ -75,9 +75,9 @@ def build_run(config: DictConfig, data: OctDataModule | None = None) -> Run:
     return Run(module, data, trainer)
 
 
-def build_data(config: DictConfig) -> OctDataModule:
+def build_data(config: DictConfig, *, downloads: bool = True) -> OctDataModule:
     """Source, split and batches of a configuration. data.shuffled_labels: every scan carries another's labels."""
-    source = build_source(config, downloads=True)
+    source = build_source(config, downloads=downloads)
     if config.data.get("shuffled_labels"):
         source = ShuffledLabels(source, config.seed)
     split = make(config.split, "split")

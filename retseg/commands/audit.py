@@ -68,7 +68,7 @@ def audit(
 
 def _audit_run(run_dir: Path, data: Path | None, source: AuditSource | None, content_only: bool) -> "Audit":
     """Audit of a run folder's split.json over the data that its config.yaml names."""
-    from retseg.build import load_config, make
+    from retseg.build import build_source, load_config
 
     if source is not None:
         raise InputError(f"{run_dir}: a run names its source itself; leave --source out")
@@ -77,7 +77,7 @@ def _audit_run(run_dir: Path, data: Path | None, source: AuditSource | None, con
         if "root" not in config.data.source:
             raise InputError(f"{run_dir}: its scans lie in no folder ({config.data.source._target_}); leave --data out")
         config.data.source.root = str(data)
-    return _audit_source(run_dir / "split.json", make(config.data.source, "data.source"), content_only)
+    return _audit_source(run_dir / "split.json", build_source(config), content_only)
 
 
 def _audit_split(path: Path, data: Path | None, source: AuditSource | None, content_only: bool) -> "Audit":

@@ -24,7 +24,7 @@ NUM_SAMPLES, NUM_PREDICTED = 2, 3
 
 def look_at_scans(config: "DictConfig", net: nn.Module) -> ScanFacts:
     """Open the data set of a configuration again. InputError where it cannot be read."""
-    data = build_data(config)
+    data = build_data(config, downloads=False)
     dataset = data.val_dataset
     samples = [_sample(dataset, index) for index in _spread(len(dataset), NUM_SAMPLES)]
     predicted, seconds = [], []

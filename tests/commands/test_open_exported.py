@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from retseg.build import build_net, load_config
 from retseg.commands.exported_files import export_run
 from retseg.commands.open_network import open_scan_network
+from retseg.commands.start_weights import load_start
 from retseg.errors import InputError
 from retseg.inference.onnx_network import DIGEST, texts_digest
 
@@ -79,10 +80,11 @@ def test_safetensors_that_are_cut_off_or_claim_a_huge_header(weights, tmp_path):
         content[:-7],
         content[: len(content) // 2],
         content[:40],
-        (2**62).to_bytes(8, "little") + content[8:],
+        (2**60).to_bytes(8, "little") + content[8:],
     ):
         path.write_bytes(damaged)
         refused(path, r"no safetensors file, or damaged \(.+\); export the run again")
+    refused(path, r"\(declares a header of 1,152,921,504,606,846,976 bytes, the file has [\d,]+\)")
 
 
 def test_a_flipped_bit_among_the_weights_is_found(weights, tmp_path):
@@ -90,6 +92,8 @@ def test_a_flipped_bit_among_the_weights_is_found(weights, tmp_path):
     content[-3] ^= 4
     (tmp_path / "a.safetensors").write_bytes(content)
     refused(tmp_path / "a.safetensors", "damaged, its weights have sha256 [0-9a-f]{12}..., its card says")
+    with pytest.raises(InputError, match="damaged, its weights have sha256"):
+        load_start(open_scan_network(weights).module, tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize(
