@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from retseg.commands.config_errors import explain_config_error
 from retseg.commands.config_folder import CONF
+from retseg.commands.interrupted_training import interrupts_told
 from retseg.commands.sweep import end_sweep, sweep_arguments
 from retseg.commands.sweep_job import run_job
 from retseg.commands.sweep_results import SweepResult
@@ -35,7 +36,15 @@ def run(config: DictConfig) -> float:
 
 
 def main() -> None:
-    """Train, or resume; a wrong option or input is one line and exit code 2, with --debug a traceback."""
+    """Train, or resume; a wrong option or input is one line and exit code 2, with --debug a traceback.
+
+    Ctrl-C and SIGTERM are exit codes 130 and 143, with one line on what there is to go on with.
+    """
+    with interrupts_told():
+        _main()
+
+
+def _main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = ["show_traceback=true" if argument == "--debug" else argument for argument in sys.argv]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's own printer

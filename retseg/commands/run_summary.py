@@ -1,6 +1,7 @@
 """How a run's scores are kept, drawn and told: metrics.json, figures, and the table at the end."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.table import Table
 from retseg.commands.training_scan import TrainingScan, training_scan
 from retseg.data.audit import Audit
 from retseg.data.splits import Split
+from retseg.evaluation.atomic import replacing_file
 from retseg.figures.curves import history
 from retseg.figures.scans import confusion
 from retseg.training.datamodule import OctDataModule
@@ -114,7 +116,8 @@ def save_metrics(metrics: RunMetrics, run_dir: Path) -> None:
         "train": _plain(metrics.train),
         "definitions": DEFINITIONS,
     }
-    (run_dir / "metrics.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    with replacing_file(run_dir / "metrics.json") as partial:
+        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _plain(scored: SetScores) -> dict[str, Any]:
@@ -140,8 +143,8 @@ def _class_rows(scored: SetScores, class_names: tuple[str, ...]) -> list[list[An
     return [[name, *(scored.scores[f"{kind}/{name}"] for kind in ("dice", "iou", "accuracy"))] for name in class_names]
 
 
-def print_summary(console: Console, metrics: RunMetrics, run_dir: Path) -> None:
-    """Dice and IoU per layer, the paper's table 1, the run folder and the figures to open."""
+def print_summary(console: Console, metrics: RunMetrics, run_dir: Path, missing: Sequence[str] = ()) -> None:
+    """Dice and IoU per layer, the paper's table 1, what is missing, the run folder and the figures to open."""
     console.print()
     scans = f"{metrics.val.num_scans} scans of {metrics.data} (labels {metrics.label_origin})"
     layers = Table(title=f"Validation, {scans}, best epoch {metrics.epoch}\n{metrics.stamp}", title_justify="left")
@@ -164,6 +167,8 @@ def print_summary(console: Console, metrics: RunMetrics, run_dir: Path) -> None:
         console.print(
             f"[bold]{metrics.audit.stamp}[/bold]: these scores say little about new patients; try split=subject_holdout"
         )
+    for line in missing:
+        console.print(f"missing      {line}", markup=False)
     console.print(f"run folder   {run_dir}")
     console.print(
         "figures      "

@@ -17,21 +17,20 @@ _MAKER = f"retseg {__version__}, matplotlib {matplotlib.__version__}"
 
 
 def save_png_and_pdf(figure: Figure, stem: Path, dpi: int) -> None:
-    """Write `<stem>.png` and `<stem>.pdf`; the figure keeps the layout of the first.
+    """Write `<stem>.png` and `<stem>.pdf`, each whole or not at all; the figure keeps the layout of the first.
 
     `Figure.savefig` would draw everything twice, and lay it out anew for the second file: thrice the time.
     """
-    figure.set_dpi(dpi)
-    FigureCanvasAgg(figure).print_png(stem.with_name(f"{stem.name}.png"), metadata=_of_png(figure))  # type: ignore[no-untyped-call]  # matplotlib left it untyped
-    figure.set_layout_engine("none")
-    FigureCanvasPdf(figure).print_pdf(stem.with_name(f"{stem.name}.pdf"), metadata=_of_pdf(figure))  # type: ignore[no-untyped-call]  # the same
+    save_whole(figure, stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.pdf"), dpi, compress_level=6)
 
 
-def save_whole(figure: Figure, png: Path, pdf: Path, dpi: int = 130) -> None:
-    """The same under two paths, each file whole or not at all."""
+def save_whole(figure: Figure, png: Path, pdf: Path, dpi: int = 130, compress_level: int = 1) -> None:
+    """The same under two paths; compress_level: zlib's, 0 to 9, of the PNG."""
     figure.set_dpi(dpi)
     with replacing_file(png) as partial:
-        FigureCanvasAgg(figure).print_png(partial, metadata=_of_png(figure), pil_kwargs={"compress_level": 1})  # type: ignore[no-untyped-call]  # matplotlib left it untyped
+        FigureCanvasAgg(figure).print_png(  # type: ignore[no-untyped-call]  # matplotlib left it untyped
+            partial, metadata=_of_png(figure), pil_kwargs={"compress_level": compress_level}
+        )
     figure.set_layout_engine("none")
     with replacing_file(pdf) as partial:
         FigureCanvasPdf(figure).print_pdf(partial, metadata=_of_pdf(figure))  # type: ignore[no-untyped-call]  # the same

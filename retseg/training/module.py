@@ -19,7 +19,7 @@ from retseg.metrics.overlap import OverlapScores
 from retseg.training.history import HistoryLogger
 from retseg.training.joint import JointLoss, JointNet
 from retseg.training.mean_teacher import MeanTeacher
-from retseg.training.other_weights import other_weights
+from retseg.training.nonfinite import nonfinite_gradient, stopped_step
 from retseg.training.schedules import Schedule
 from retseg.training.shares import num_processes, share_of_step
 
@@ -58,6 +58,7 @@ class SegmentationModule(LightningModule):
         self._make_optimizer, self._schedule = optimizer, schedule
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
+        self._at_work: tuple[Batch, str] | None = None
         self.train_scores = OverlapScores(self.class_names)
         self.val_scores = OverlapScores(self.class_names)
 
@@ -78,16 +79,28 @@ class SegmentationModule(LightningModule):
             loss = self._step("train", self.train_scores, batch)
         else:
             loss = self._taught_step(self.teacher, batch)
+        self._at_work = (batch, f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
         if not torch.isfinite(loss):
-            raise InputError(
-                f"epoch {self.current_epoch}, batch {batch_idx}: loss {float(loss)} on {', '.join(batch['name'])}; "
-                "lower optimizer.lr, or look at these scans"
-            )
+            raise stopped_step(self, self.net, *self._at_work, f"loss {float(loss)}")
         return loss * share_of_step(num_counted(batch), loss.device)
 
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """InputError where a gradient is not finite though its loss was; no weight has moved yet.
+
+        Half precision scales its loss up until gradients overflow, and leaves such a step out by itself.
+        """
+        if self._at_work is None or getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            return
+        (batch, place), self._at_work = self._at_work, None
+        if name := nonfinite_gradient(self.net):
+            raise stopped_step(self, self.net, batch, place, f"gradient of {name} not finite")
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch to the validation scores."""
-        self._step("val", self.val_scores, batch)
+        """Add a batch to the validation scores. InputError where its loss is not finite: early stopping would be mute."""
+        loss = self._step("val", self.val_scores, batch)
+        if num_counted(batch) and not torch.isfinite(loss):
+            place = f"validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}"
+            raise stopped_step(self, self.net, batch, place, f"loss {float(loss)}")
 
     def _step(self, stage: str, scores: OverlapScores, batch: Batch) -> Tensor:
         logits, loss = self._logits_and_loss(batch)
@@ -164,11 +177,7 @@ class SegmentationModule(LightningModule):
             checkpoint["plateau"] = self._plateau.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember where the plateau scheduler was: it is made after this. InputError for another network's weights."""
-        if difference := other_weights(self.state_dict(), checkpoint["state_dict"]):
-            raise InputError(
-                f"checkpoint to go on from: weights of another network, {difference}; leave the model as the run has it"
-            )
+        """Remember where the plateau scheduler was: it is made after this."""
         self._plateau_state = checkpoint.get("plateau")
 
 

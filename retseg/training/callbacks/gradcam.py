@@ -1,7 +1,6 @@
 """Grad-CAM while training: a few validation scans, always the same, as a figure, a table and a file of numbers."""
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -15,6 +14,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from retseg.anatomy import CLASS_NAMES
 from retseg.errors import InputError
+from retseg.evaluation.atomic import replacing_file
 from retseg.explain.descriptions import describe_method
 from retseg.explain.engine import Explanation, check_layers, explain
 from retseg.explain.methods import check_methods
@@ -24,6 +24,7 @@ from retseg.figures.heatmap_rows import absent_classes, heatmap_row
 from retseg.figures.heatmaps import Colormap, heatmaps
 from retseg.training.callbacks.fixed_scans import fixed_scans
 from retseg.training.log_figure import log_figure, log_table
+from retseg.training.undrawn import Undrawn
 
 DEFAULT_LAYERS = ("conv2d_20", "conv2d_19", "conv2d_17", "conv2d_15", "conv2d_11")
 """The paper's two layers, then deeper ones: the last layers mostly print the prediction again."""
@@ -74,6 +75,7 @@ class GradCamCallback(Callback):
         self.every_n_epochs, self.score = every_n_epochs, score
         self.colormap, self.peak_quantile, self.class_names = colormap, peak_quantile, tuple(class_names)
         self._last_drawn = 0
+        self.undrawn = Undrawn()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse wrong names of layers and scans now, not after ten epochs."""
@@ -96,12 +98,17 @@ class GradCamCallback(Callback):
         epoch = trainer.current_epoch + 1
         due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
         if due and epoch != self._last_drawn:
-            self._explain(trainer, pl_module, epoch)
+            self._try_to_explain(trainer, pl_module, epoch)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the last epoch where training stopped earlier than planned."""
         if trainer.is_global_zero and trainer.current_epoch > self._last_drawn:
-            self._explain(trainer, pl_module, trainer.current_epoch)
+            self._try_to_explain(trainer, pl_module, trainer.current_epoch)
+
+    def _try_to_explain(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
+        """The same while training, which a failure does not end; at its end the last epoch is tried once more."""
+        with self.undrawn.drawing(f"Grad-CAM of epoch {epoch}"):
+            self._explain(trainer, pl_module, epoch)
 
     def _explain(self, trainer: Trainer, pl_module: LightningModule, epoch: int | None) -> None:
         """Compute, save and draw for every chosen scan, with no trace in the training state."""
@@ -176,12 +183,8 @@ def _arrays(scan: dict[str, Any], found: Explanation) -> dict[str, np.ndarray[An
 
 def _save_arrays(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
     """Write a whole npz file or none: a full disk or a kill leaves no half of one under its final name."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
+    with replacing_file(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _replace_rows(path: Path, rows: Sequence[Row]) -> None:
@@ -190,10 +193,8 @@ def _replace_rows(path: Path, rows: Sequence[Row]) -> None:
     if path.exists():
         with path.open(newline="") as file:
             kept = [row for row in list(csv.reader(file))[1:] if row[0] != str(rows[0][0])]
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", newline="") as file:
+    with replacing_file(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(TABLE_COLUMNS)
         writer.writerows(kept)
         writer.writerows(rows)
-    temporary.replace(path)

@@ -13,6 +13,7 @@ from retseg.data.dataset import BScanDataset
 from retseg.figures.scans import ScanPicture, predictions
 from retseg.training.callbacks.fixed_scans import fixed_scans
 from retseg.training.log_figure import log_figure, log_masks
+from retseg.training.undrawn import Undrawn
 
 
 class LogPredictions(Callback):
@@ -27,6 +28,16 @@ class LogPredictions(Callback):
     ):
         super().__init__()
         self.scans, self.every_n_epochs, self.class_names = scans, every_n_epochs, tuple(class_names)
+        self.undrawn = Undrawn()
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse wrong names of scans now, not after ten epochs."""
+        if not isinstance(self.scans, int):
+            self._items(trainer)
+
+    def _items(self, trainer: Trainer) -> list[dict[str, Any]]:
+        dataset: BScanDataset = trainer.datamodule.val_dataset  # type: ignore[attr-defined]
+        return fixed_scans(dataset, self.scans, "predictions.scans")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw, unless this is the sanity check or not an epoch to draw."""
@@ -35,8 +46,14 @@ class LogPredictions(Callback):
         due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or not is_fit
         if trainer.sanity_checking or not trainer.is_global_zero or not due:
             return
-        dataset: BScanDataset = trainer.datamodule.val_dataset  # type: ignore[attr-defined]
-        pictures = [self._picture(pl_module, item) for item in fixed_scans(dataset, self.scans, "predictions.scans")]
+        if is_fit:
+            with self.undrawn.drawing(f"predictions of epoch {epoch}"):
+                self._draw(trainer, pl_module, epoch)
+        else:
+            self._draw(trainer, pl_module, epoch)
+
+    def _draw(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
+        pictures = [self._picture(pl_module, item) for item in self._items(trainer)]
         for picture in pictures:
             masks = {"prediction": picture.prediction, "truth": picture.truth}
             log_masks(trainer, f"scans/{picture.name}", picture.image, masks, self.class_names)

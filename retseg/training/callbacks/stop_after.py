@@ -14,6 +14,11 @@ class StopAfterEpochs(Callback):
             raise InputError(f"epochs: {epochs}, expected 1 or more")
         self.epochs = epochs
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop before the first step where a run is resumed that has come so far already."""
+        if trainer.current_epoch >= self.epochs:
+            trainer.should_stop = True
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop."""
         if trainer.current_epoch + 1 >= self.epochs:

@@ -1,0 +1,51 @@
+"""SIGTERM and Ctrl-C outside the steps of a training: reading, scoring, evaluation. Inside: `SaveOnInterrupt`."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+
+class Interrupted(SystemExit):
+    """A signal came where a run has nothing to save. Its code says which: 130 for Ctrl-C, 143 for SIGTERM."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.name = signal.Signals(number).name
+        self.is_told = False
+
+
+@contextmanager
+def interrupts_told(run_dir: Path | None = None) -> Iterator[None]:
+    """Inside, the first signal raises Interrupted, with one line on what there is to go on with; the next kills.
+
+    Processes that are forked inside (workers of a loader) leave Ctrl-C to this one.
+    """
+    owner, numbers = os.getpid(), (signal.SIGTERM, signal.SIGINT)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            for each in numbers:
+                signal.signal(each, signal.SIG_DFL)
+            raise Interrupted(number)
+
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield
+    except Interrupted as stopped:
+        if not stopped.is_told:
+            sys.stderr.write(f"retseg: {stopped.name}: {_what_is_left(run_dir)}\n")
+            stopped.is_told = True
+        raise
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _what_is_left(run_dir: Path | None) -> str:
+    if run_dir is None or not (run_dir / "checkpoints" / "last.ckpt").is_file():
+        return "stopped before the first step, there is nothing to save; start again with the same command"
+    return f"stopped; go on with: resume={run_dir} (what was trained is kept, what is missing is made)"
