@@ -1,4 +1,4 @@
-"""Which training scans each of several processes takes, and what its share of a step is.
+"""Which training scans each of several processes takes, what its share of a step is, and what they agree on.
 
 W processes with batches of B step as one process with batches of W x B does: the same scans, each once an epoch. The
 last batch of an epoch may be short: its scans are dealt out, and who gets none takes a stand-in without weight.
@@ -45,6 +45,15 @@ def share_of_step(num_scans: int, device: torch.device) -> float | Tensor:
     total = torch.tensor(float(num_scans), device=device)
     distributed.all_reduce(total)
     return num_processes() * num_scans / total
+
+
+def highest(number: int, device: torch.device) -> int:
+    """The highest of the numbers that the processes give; its own where a process is alone."""
+    if num_processes() == 1:
+        return number
+    found = torch.tensor(number, device=device)
+    distributed.all_reduce(found, distributed.ReduceOp.MAX)
+    return int(found)
 
 
 def num_processes() -> int:
