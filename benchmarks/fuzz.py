@@ -73,7 +73,10 @@ def cases_of(formats: Sequence[Format], num_cases: int, first_seed: int = 0) -> 
 
 def spoilt(case: Case, whole: dict[str, bytes], format_: Format) -> tuple[bytes, str]:
     """The content of a case's file, and what was done to it."""
-    content, words = mutated(whole[case.format], random.Random(f"{case.format} {case.seed}"))
+    draw = random.Random(f"{case.format} {case.seed}")
+    content, words = whole[case.format], ""
+    while content == whole[case.format]:
+        content, words = mutated(whole[case.format], draw)
     return format_.wrap(content), words
 
 

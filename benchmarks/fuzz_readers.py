@@ -11,6 +11,7 @@ from retseg.anatomy import IGNORE, NUM_CLASSES, NUM_SURFACES
 from retseg.bscan import ScanKey, Spacing
 from retseg.data.readers.find import find_scans
 from retseg.data.readers.levels import LARGEST_PIXELS, SMALLEST
+from retseg.data.sources.plain_images import PlainImages
 from retseg.data.split_file import read_split_file
 from retseg.errors import InputError
 from retseg.evaluation.json_files import read_object
@@ -60,6 +61,14 @@ def read_source(source: Callable[[Path], Any], path: Path) -> None:
             assert not np.isinf(scan.surface_rows).any()
         assert scan.fluid is None or scan.fluid.shape == scan.image.shape
         _check_spacing(scan.spacing)
+
+
+def read_plain_image(path: Path) -> None:
+    """As `retseg audit` reads a folder of images: numbers (H, W)."""
+    images = PlainImages(path.parent)
+    for _, image in images.read(set(range(len(images.names)))):
+        assert image.ndim == 2, image.shape
+        assert np.isfinite(image).all()
 
 
 def read_label_file(path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from retseg.anatomy import IGNORE, NUM_CLASSES, NUM_SURFACES, SURFACE_NAMES
 from retseg.bscan import Array, Spacing
@@ -143,7 +143,7 @@ def _read_image(path: Path) -> Array:
             return np.asarray(image).astype(np.int32)
     except InputError:
         raise
-    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow raises whatever a damaged byte leads it to
         raise InputError(f"{path}: not a whole image ({_one_line(error)}); save it again") from error
 
 

@@ -29,6 +29,9 @@ _CAPTURE_MODALITIES = (*_OCT_MODALITIES, "OT", "SC", "")
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _DAMAGED = "copy it again"
 
+MOST_FRAMES = 10_000
+"""Ten times the B-scans of a dense volume. A compressed file of 8 bytes a frame may claim as many as it likes."""
+
 
 @contextmanager
 def one_line_of_damage(place: Path | str, what: str) -> Iterator[None]:
@@ -162,6 +165,8 @@ def _check_pixels(header: DicomHeader) -> None:
             f"{path}: {num_present} bytes of pixels for {header.num_frames} frames of "
             f"{header.shape[0]} x {header.shape[1]}: cut short; {_DAMAGED}"
         )
+    if header.num_frames > MOST_FRAMES:
+        raise InputError(f"{path}: {header.num_frames} frames, at most {MOST_FRAMES:,} are read; {_DAMAGED}")
     _check_codec(header)
 
 

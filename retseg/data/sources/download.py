@@ -99,7 +99,10 @@ def _check_sha256(archive: Path, record: Path, sha256: str | None, url: str) -> 
     found = pooch.file_hash(str(archive), alg="sha256")
     expected, origin = sha256, "the asked one"
     if expected is None and record.exists():
-        expected, origin = record.read_text(encoding="utf-8").split()[0], f"the first download's in {record}"
+        found_there = re.match("[0-9a-fA-F]{64}", record.read_text(encoding="utf-8", errors="replace"))
+        if found_there is None:
+            raise InputError(f"{record}: begins with no sha256; remove it, or write the one of {_ARCHIVE} into it")
+        expected, origin = found_there[0], f"the first download's in {record}"
     if expected is not None and found != expected.lower():
         raise InputError(
             f"{url}: sha256 {found}, expected {expected} ({origin}); nothing was kept, try again or ask its authors"
@@ -134,8 +137,10 @@ def _safe_members(zipped: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise InputError(f"{_ARCHIVE}: member {member.filename!r} lies outside the archive; refused")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise InputError(f"{_ARCHIVE}: member {member.filename!r} is a symbolic link; refused")
+        kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where another system than Unix packed it
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            what = "a symbolic link" if kind == stat.S_IFLNK else "no plain file"
+            raise InputError(f"{_ARCHIVE}: member {member.filename!r} is {what}; refused")
         if _WANTED.fullmatch(path.name):
             if path.name in members:
                 raise InputError(f"{_ARCHIVE}: two members are called {path.name}, expected one; refused")

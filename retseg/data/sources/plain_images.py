@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageSequence
 
 from retseg.bscan import Array
 from retseg.data.sources.mapped import mapped_npy
@@ -76,7 +76,9 @@ def _images(path: Path) -> Iterator[Array]:
             for frame in ImageSequence.Iterator(picture):
                 is_gray = frame.mode in ("L", "I", "F") or frame.mode.startswith("I;16")
                 yield _checked(np.array(frame if is_gray else frame.convert("L")), path)
-        except (OSError, ValueError, SyntaxError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # Pillow raises whatever a damaged byte leads it to
             raise InputError(f"{path}: damaged image ({one_line(error)}); copy it again") from error
 
 
@@ -93,7 +95,7 @@ def _opened(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(path, formats=PICTURE_FORMATS)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+    except Exception as error:  # as above
         raise InputError(
             f"{path}: cannot be read as an image ({one_line(error)}); leave it out or get it again"
         ) from error
