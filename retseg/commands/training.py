@@ -72,7 +72,11 @@ def _train_if_need_be(config: DictConfig, run_dir: Path, checkpoint: Path | None
     if looks and checkpoint is None and (run_dir / "config.yaml").exists():
         found = existing_run(run_dir, config)
         if found.score is not None:
-            console.print(f"run folder   {run_dir}: done already, left as it is")
+            if is_main and config.evaluate and not (run_dir / "evaluation" / "metrics.json").is_file():
+                console.print(f"run folder   {run_dir}: trained already, not evaluated yet")
+                tell(*evaluate_run(run_dir))
+            else:
+                console.print(f"run folder   {run_dir}: done already, left as it is")
             return found.score
         checkpoint = found.checkpoint
     if checkpoint is not None:
@@ -115,10 +119,10 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
         if not is_main_process():
             return run.trainer.callback_metrics["val/dice_macro_layers"].item()  # the first process does what remains
         metrics = _score_best(console, run, complete_audit())
-    save_metrics(metrics, run_dir)
     undrawn = Undrawn()
     with undrawn.drawing("curves and confusion matrix"):
         draw_figures(run.trainer, metrics, run_dir)
+    save_metrics(metrics, run_dir)  # says that the run is done: after its figures
     log_summary(run.trainer, metrics.best)
     log_checkpoint(run.trainer, metrics.checkpoint, ("best", "latest"), metrics.best)
     print_summary(console, metrics, run_dir, [*undrawn_lines(run.trainer), *undrawn.lines])
