@@ -26,10 +26,10 @@ from pathlib import Path
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before PyTorch is there: a process can be forked safely while it has one thread
 
-from benchmarks.kills_content import content, differences
-from benchmarks.kills_process import Ended, Moment, run
-from benchmarks.kills_whole import broken, leftovers
-from benchmarks.kills_work import Work, prediction, sweep, training
+from benchmarks.kills_content import content, differences  # noqa: E402
+from benchmarks.kills_process import Ended, Moment, run  # noqa: E402
+from benchmarks.kills_whole import broken, leftovers  # noqa: E402
+from benchmarks.kills_work import Work, prediction, sweep, training  # noqa: E402
 
 WORKS: dict[str, Callable[[Path], Work]] = {"train": training, "predict": prediction, "sweep": sweep}
 

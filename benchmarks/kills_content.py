@@ -14,8 +14,10 @@ import numpy as np
 import pydicom
 import torch
 
-TIMED = {"started", "seconds", "time", "scans_of_an_earlier_call", "checkpoint_sha256"}
-"""Keys of JSON objects and columns of tables that tell times, or how often a command was started."""
+TIMED = {"started", "seconds", "time", "scans_of_an_earlier_call", "checkpoint_sha256", "current_score"}
+"""Keys of JSON objects and checkpoints, and columns of tables, that tell times, or how often a command was started.
+
+current_score: of the last look at a new best checkpoint; Lightning writes it, and reads neither back nor needs it."""
 OWN_TO_A_START = {"environment.json"}
 """Files that tell of every start of a run."""
 

@@ -23,12 +23,14 @@ class Moment:
     """When to kill: seconds after the start, or delay_s after the process is about to do its write number `write`.
 
     A write is a file opened for writing, a folder made, or a file or folder renamed or removed, below the output
-    folder; delay_s = 0 is before it has happened.
+    folder; delay_s = 0 is before it has happened. file: count only writes to it, whatever it is called before it has
+    its name, e.g. "rename last.ckpt".
     """
 
     seconds: float | None = None
     write: int | None = None
     delay_s: float = 0.0
+    file: str = ""
 
     def __str__(self) -> str:
         if self.write is None:
@@ -128,10 +130,13 @@ class _Watch:
             return
         if not isinstance(args[0], str | os.PathLike) or not os.fspath(args[0]).startswith(self.folder):
             return
+        name = os.path.relpath(os.fspath(args[0]), self.folder)
+        kind, _, file = self.moment.file.partition(" ")
+        if kind not in event or file not in name:
+            return
         self.count += 1
         if self.count != self.moment.write:
             return
-        name = os.path.relpath(os.fspath(args[0]), self.folder)
         os.write(self.writing, f"{event} {name}\n".encode())
         if not self.moment.delay_s:
             os.kill(os.getpid(), signal.SIGKILL)
