@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from retseg.commands.doctor_files import check_volumes, evenly, scale
-from retseg.commands.doctor_findings import Finding, first_of, note, ok, problem
+from retseg.commands.doctor_findings import Finding, counted, first_of, note, ok, problem
 from retseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def check_data_folder(folder: Path) -> Iterator[Finding]:
         yield note("training", f"no labels here that training reads: it takes {READS}")
     else:
         yield from _check_source(folder, choice)
-    yield ok("prediction", f"retseg predict {folder} -o OUT")
+    yield ok("prediction", f"retseg predict {quote(str(folder))} -o OUT")
 
 
 def _choice(folder: Path) -> str | None:
@@ -78,13 +79,14 @@ def _check_source(folder: Path, choice: str) -> Iterator[Finding]:
     subjects = {key.subject for key in keys}
     bscans = {(key.subject, key.bscan) for key in keys}
     graders = {key.grader for key in keys}
-    told = f"{len(subjects)} subjects, {len(bscans)} annotated B-scans, {len(graders)} grader(s)"
+    counts = ((subjects, "subject"), (bscans, "annotated B-scan"), (graders, "grader"))
+    told = ", ".join(counted(len(found), noun) for found, noun in counts)
     yield ok("labels", f"{told}; {source.name}, labels {source.label_origin}")
     if len(subjects) < 2:
         yield note("labels", "one subject: no split can keep subjects apart, scores would say nothing of new ones")
     yield from _check_scans(source, evenly(list(keys)), len(keys))
     yield from first_of([note("reader", line) for line in source.notices], "notices")
-    yield ok("training", f"python -m retseg.train data={choice} data.root={folder}")
+    yield ok("training", f"python -m retseg.train data={choice} data.root={quote(str(folder))}")
 
 
 def _check_scans(source: "ScanSource", keys: "list[ScanKey]", num_all: int) -> Iterator[Finding]:
@@ -115,12 +117,13 @@ def _check_scans(source: "ScanSource", keys: "list[ScanKey]", num_all: int) -> I
     if num:
         share = num_annotated / num_columns
         spread = "" if len(keys) == num_all else f"; {len(keys)} of {num_all} scans read, evenly spread"
-        yield ok("columns", f"{num_annotated} of {num_columns} annotated ({share:.0%}), in {num} scans{spread}")
+        told = f"{num_annotated} of {num_columns} annotated ({share:.0%}), in {counted(num, 'scan')}{spread}"
+        yield ok("columns", told)
     if len(shapes) > 1:
         told = ", ".join(f"{count} of {rows} x {columns}" for (rows, columns), count in sorted(shapes.items())[:5])
         yield note("sizes", f"{len(shapes)} sizes (rows x columns): {told}; data.size makes them one")
     yield from first_of(copies, "copies")
-    yield from scale(num_unknown, num, "scans", "scores stay in px")
+    yield from scale(num_unknown, num, "scan", "scores stay in px")
 
 
 def annotated_columns(scan: "BScan") -> int:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, TypeVar
 
-from retseg.commands.doctor_findings import Finding, first_of, note, ok, problem
+from retseg.commands.doctor_findings import Finding, counted, first_of, note, ok, problem
 from retseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ def check_checkpoint(path: Path) -> Iterator[Finding]:
     epoch = content.get("epoch")
     told = f"whole, epoch {epoch + 1}" if isinstance(epoch, int) else "whole"
     if absent := [name for name in TO_GO_ON if name not in content]:
-        yield note(path.name, f"{told}; weights alone, no {absent[0]}: nothing to resume, start={path.parent.parent}")
+        yield note(
+            path.name,
+            f"{told}; weights alone, no {absent[0]}: nothing to resume, but start={quote(str(path.parent.parent))}",
+        )
         return
     run = path.parent.parent
     if not (run / "config.yaml").is_file():
@@ -56,7 +60,7 @@ def check_scan_file(path: Path) -> Iterator[Finding]:
     yield from first_of([problem(failed.name, line) for failed, line in found.failures], "files")
     yield from check_volumes(found.volumes)
     if found.volumes:
-        yield ok("prediction", f"retseg predict {path} -o OUT")
+        yield ok("prediction", f"retseg predict {quote(str(path))} -o OUT")
 
 
 def check_volumes(volumes: "Iterable[ScanVolume]") -> Iterator[Finding]:
@@ -83,12 +87,12 @@ def check_volumes(volumes: "Iterable[ScanVolume]") -> Iterator[Finding]:
     yield from first_of(failures, "B-scans")
     formats = sorted({volume.format for volume in volumes})
     if formats:
-        told = f"{len(places)} B-scans in {len(volumes)} volumes ({', '.join(formats)})"
+        told = f"{counted(len(places), 'B-scan')} in {counted(len(volumes), 'volume')} ({', '.join(formats)})"
         yield ok("scans", told + ("" if len(kept) == len(places) else f"; {len(kept)} of them read, evenly spread"))
     yield from _sizes(shapes)
     yield from first_of(copies, "copies")
     unknown = sum(volume.spacing.axial_um is None for volume in volumes)
-    yield from scale(unknown, len(volumes), "volumes", "with predict and measure give --spacing AXIAL,LATERAL")
+    yield from scale(unknown, len(volumes), "volume", "with predict and measure give --spacing AXIAL,LATERAL")
     notices = list(dict.fromkeys(line for volume in volumes for line in volume.notices))
     yield from first_of([note("reader", line) for line in notices], "notices")
 
@@ -109,9 +113,9 @@ def scale(num_unknown: int, num: int, noun: str, cure: str) -> Iterator[Finding]
     if num == 0:
         return
     if num_unknown:
-        yield note("scale", f"unknown for {num_unknown} of {num} {noun}: no microns; {cure}")
+        yield note("scale", f"unknown for {num_unknown} of {counted(num, noun)}: no microns; {cure}")
     else:
-        yield ok("scale", f"known for all {num} {noun}")
+        yield ok("scale", f"known for {counted(num, noun)}")
 
 
 def evenly(items: list[Item], most: int = MOST_READ) -> list[Item]:

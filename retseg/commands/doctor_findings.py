@@ -85,7 +85,12 @@ def first_of(findings: list[Finding], noun: str) -> Iterator[Finding]:
     yield from findings[:MOST_LINES]
     left = len(findings) - MOST_LINES
     if left > 0:
-        yield Finding(findings[0].state, findings[0].what, f"... and {left} more {noun}")
+        yield Finding(findings[0].state, "more", f"{left} more {noun}")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def one_line(error: BaseException) -> str:

@@ -5,9 +5,10 @@ import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 from retseg.commands.doctor_files import check_checkpoint
-from retseg.commands.doctor_findings import Check, Finding, first_of, guarded, note, ok, problem
+from retseg.commands.doctor_findings import Check, Finding, counted, first_of, guarded, note, ok, problem
 from retseg.commands.doctor_machine import disk
 from retseg.evaluation.json_files import read_object
 
@@ -52,9 +53,15 @@ def _check_state(run: Path) -> Iterator[Finding]:
     """Done, running, failed or cut off."""
     from retseg.commands.failed_run import read_failure
 
+    if (holder := _holder(run)) is not None:
+        yield ok("state", f"{holder} trains here now{_reached(run)}")
+        return
     failure = read_failure(run)
     if failure is not None:
-        yield problem("state", f"failed: {failure.reason}; mend that, then go on with resume={run}")
+        yield problem(
+            "state",
+            f"failed: {failure.reason}; mend that, then go on with: python -m retseg.train resume={quote(str(run))}",
+        )
     if (run / "metrics.json").is_file():
         yield ok("state", "trained to its end and scored")
         return
@@ -62,18 +69,35 @@ def _check_state(run: Path) -> Iterator[Finding]:
         yield problem("state", f"not finished{_reached(run)}; {_how_to_go_on(run)}")
 
 
+def _holder(run: Path) -> str | None:
+    """Who holds the run folder's lock, in words; None where nobody does, or where only a kill has left it."""
+    from retseg.commands.run_lock import LOCK
+
+    path = run / LOCK
+    if not path.is_file():
+        return None
+    import fcntl
+
+    with path.open("rb") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back when the file is closed
+        except OSError:
+            return file.read(200).decode("utf-8", "replace").strip() or "another process"
+    return None
+
+
 def _reached(run: Path) -> str:
     """How far a run came, by its metrics.csv."""
     path = run / "metrics.csv"
     if not path.is_file():
-        return ": not one epoch is over"
+        return ": not one epoch done"
     with path.open(newline="", encoding="utf-8") as file:
-        return f": {sum(1 for _ in csv.DictReader(file))} epochs are over"
+        return f": {counted(sum(1 for _ in csv.DictReader(file)), 'epoch')} done"
 
 
 def _how_to_go_on(run: Path) -> str:
     if (run / "checkpoints" / "last.ckpt").is_file():
-        return f"go on with: python -m retseg.train resume={run}"
+        return f"go on with: python -m retseg.train resume={quote(str(run))}"
     return "there is no checkpoint to go on from: start it anew in another folder"
 
 
@@ -94,7 +118,7 @@ def _check_metrics(run: Path) -> Iterator[Finding]:
     if (run / "metrics.csv").is_file():
         rows = read_history(run / "metrics.csv")
         broken = [row.get("epoch") for row in rows if not math.isfinite(float(row.get("val/loss") or "nan"))]
-        yield ok("metrics.csv", f"{len(rows)} epochs")
+        yield ok("metrics.csv", counted(len(rows), "epoch"))
         if broken:
             yield note("metrics.csv", f"no validation loss in {len(broken)} epochs, first in number {broken[0]}")
     if not (run / "metrics.json").is_file():
@@ -109,13 +133,13 @@ def _check_metrics(run: Path) -> Iterator[Finding]:
         yield ok("metrics.json", f"scores of best.ckpt, on validation: mean Dice of the layers {told}")
     reference = run / "reference.json"
     if reference.is_file() and read_object(reference).get("weights_sha256") != named:
-        yield note("reference.json", f"of other weights; make it again: retseg calibrate {run}")
+        yield note("reference.json", f"of other weights; make it again: retseg calibrate {quote(str(run))}")
 
 
 def _check_split(run: Path) -> Iterator[Finding]:
     path = run / "audit.json"
     if not path.is_file():
-        yield note("split", f"never audited; run: retseg audit {run}")
+        yield note("split", f"never audited; run: retseg audit {quote(str(run))}")
         return
     audit = read_object(path)
     if audit.get("is_leaky"):
