@@ -20,6 +20,7 @@ from retseg.commands.existing_run import existing_run
 from retseg.commands.failed_run import failure_kept
 from retseg.commands.interrupted_training import interrupts_told
 from retseg.commands.later_audit import audited_later
+from retseg.commands.option_ranges import check_ranges
 from retseg.commands.read_scans import read_and_audit
 from retseg.commands.run_lock import run_locked
 from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, run_tags, save_metrics
@@ -55,6 +56,7 @@ def train(config: DictConfig, checkpoint: Path | None = None) -> float:
     InputError at once where another process trains in the run folder; of several processes the first holds it for all.
     """
     check_names(config)
+    check_ranges(config)
     run_dir = Path(config.paths.run_dir)
     with contextlib.ExitStack() as stack:
         stack.enter_context(interrupts_told(run_dir))

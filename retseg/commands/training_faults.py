@@ -1,10 +1,11 @@
-"""What ends a training though no input is wrong, in one line: no room on the disk, no memory, a loader's worker lost."""
+"""What ends a training though no input is wrong, in one line: no room on the disk, no memory, a worker lost."""
 
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from retseg.errors import InputError
@@ -26,6 +27,9 @@ def faults_told(run_dir: Path, config: DictConfig) -> Iterator[None]:
         if not (unwritten and isinstance(error.__cause__, OSError)):
             raise
         raise InputError(_no_room(Path(place), error.__cause__, run_dir)) from error
+    except MisconfigurationException as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"trainer, callbacks: {reason:.400}; see what `--cfg job` prints for them") from error
     except (MemoryError, OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         if isinstance(error, MemoryError) or any(words in reason.lower() for words in NO_MEMORY):
