@@ -141,15 +141,28 @@ def test_a_process_that_dies_takes_the_other_down_with_a_line(tmp_path, rank):
     assert time.monotonic() - start < 100
 
 
-def test_refuses_more_processes_than_scans(tmp_path, capfd):
+class Told(Callback):
+    """The first process alone is told to stop, before its first step of two."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.global_rank == 0 and trainer.global_step == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_both_leave_with_a_checkpoint_where_one_is_told_to_stop(tmp_path):
+    told = "+callbacks.told={_target_: tests.training.test_two_processes.Told}"
+    codes, errors = train(tmp_path / "place", 2, told)
+    assert codes == [143, 143], errors
+    assert torch.load(tmp_path / "place" / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1
+
+
+def test_refuses_more_processes_than_scans(tmp_path):
     codes, errors = train(tmp_path / "place", 1, "trainer.devices=6", "trainer.strategy=ddp")
     assert codes == [2]
     assert "retseg: trainer.devices: 6 processes for 5 training scans, expected at least one scan for each" in errors[0]
 
 
-@pytest.mark.parametrize(
-    ("scans", "size", "world"), [(5, 2, 2), (12, 2, 3), (7, 4, 1), (13, 2, 3), (9, 1, 4)]
-)
+@pytest.mark.parametrize(("scans", "size", "world"), [(5, 2, 2), (12, 2, 3), (7, 4, 1), (13, 2, 3), (9, 1, 4)])
 def test_batches_of_all_processes_are_those_of_one(scans, size, world):
     """Each scan once, beside stand-ins; as many batches everywhere; step by step the scans of one process."""
 
