@@ -21,7 +21,7 @@ from retseg.data.readers.volume import RawBScan, ScanVolume
 from retseg.data.sources.duke import OFFICIAL_SHAPE, DukeSource
 from retseg.data.sources.hdf5 import FORMAT, Hdf5Source
 from retseg.data.sources.pixels import stated_spacing
-from retseg.data.sources.safe_hdf5 import checked_dataset, has_hard_link, one_line, open_hdf5
+from retseg.data.sources.safe_hdf5 import checked_dataset, checked_values, has_hard_link, one_line, open_hdf5
 from retseg.errors import InputError
 
 _MOST_OBJECTS = 10_000
@@ -97,7 +97,9 @@ def _any_file(file: Any, path: Path, options: ReadOptions) -> ScanVolume:
         with open_hdf5(path) as opened:
             found = _dataset(opened, name, path)
             try:
-                return np.asarray(found[number] if is_volume else found[()])
+                return checked_values(found, path, number if is_volume else None)
+            except InputError:
+                raise
             except Exception as error:  # h5py raises whatever a damaged byte leads it to
                 raise InputError(f"{path}: {name} is damaged ({one_line(error)}); make the file again") from error
 

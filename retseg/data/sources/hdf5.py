@@ -21,7 +21,7 @@ from retseg.anatomy import CLASS_NAMES, IGNORE, NUM_CLASSES, SURFACE_NAMES
 from retseg.bscan import Array, BScan, Eye, ScanKey, Spacing
 from retseg.data.source import ScanSource
 from retseg.data.sources.pixels import stated_spacing
-from retseg.data.sources.safe_hdf5 import checked_dataset, has_link, one_line, open_hdf5
+from retseg.data.sources.safe_hdf5 import checked_dataset, checked_values, has_link, one_line, open_hdf5
 from retseg.errors import InputError
 
 FORMAT = "retseg scans"
@@ -245,7 +245,7 @@ def _read_about(file: Any, path: Path) -> dict[str, Any]:
 
 def _read_table(file: Any, path: Path, num_spacing_sources: int) -> Array:
     """The table `scans`, each place of which is inside its stack. InputError otherwise, or for odd stacks."""
-    table = _values(checked_dataset(file, "scans", path), (), path)
+    table = _values(checked_dataset(file, "scans", path), None, path)
     if table.dtype != _SCAN_DTYPE or table.ndim != 1 or not len(table):
         raise InputError(f"{path}: table scans is not one of ours; convert again")
     sizes = {stack: _checked_stack(file, stack, path) if has_link(file, stack) else 0 for stack in _STACKS}
@@ -276,9 +276,11 @@ def _checked_stack(file: Any, stack: str, path: Path) -> int:
     return len(dataset)
 
 
-def _values(dataset: Any, index: Any, path: Path) -> Array:
-    """Values of a dataset. InputError where bytes are damaged (each chunk has a checksum)."""
+def _values(dataset: Any, row: int | None, path: Path) -> Array:
+    """Values of a dataset, or one row. InputError where bytes are damaged (each chunk has a checksum)."""
     try:
-        return np.asarray(dataset[index])
+        return checked_values(dataset, path, row)
+    except InputError:
+        raise
     except Exception as error:  # h5py raises whatever a damaged byte leads it to
         raise InputError(f"{path}: {dataset.name} is damaged ({one_line(error)}); convert again") from error

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.io
 
 from retseg.bscan import Array
-from retseg.data.sources.safe_hdf5 import MAX_BYTES, checked_dataset, has_hard_link, one_line, open_hdf5
+from retseg.data.sources.safe_hdf5 import MAX_BYTES, checked_dataset, checked_values, has_hard_link, one_line, open_hdf5
 from retseg.errors import InputError
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -76,7 +76,7 @@ def read_variable(path: Path, name: str) -> Array:
     try:
         if _is_v73(path):
             with open_hdf5(path) as file:
-                values = checked_dataset(file, name, path)[()].T
+                values = checked_values(checked_dataset(file, name, path), path).T
         else:
             values = scipy.io.loadmat(path, variable_names=[name], appendmat=False)[name]
     except InputError:

@@ -1,29 +1,25 @@
 """HDF5 files of strangers: what may be opened, and what points outside the file, claims too much, or runs a plugin."""
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from retseg.bscan import Array
 from retseg.errors import InputError
 
 MAX_BYTES = 2 * 1024**3
 """Largest array that is read, in bytes: ten times the largest of the official files."""
 
 _LZF = 32000
-_OWN_FILTERS = (
-    h5py.h5z.FILTER_DEFLATE,
-    h5py.h5z.FILTER_SHUFFLE,
-    h5py.h5z.FILTER_FLETCHER32,
-    h5py.h5z.FILTER_SZIP,
-    h5py.h5z.FILTER_NBIT,
-    h5py.h5z.FILTER_SCALEOFFSET,
-    _LZF,
-)
-"""Numbers of the filters that come with h5py. For any other, HDF5 looks for a library to load on this machine."""
+_DEFLATE, _FLETCHER = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32
+_FILTERS = (_DEFLATE, h5py.h5z.FILTER_SHUFFLE, _FLETCHER, _LZF)
+"""Numbers of the filters that are undone. For one that h5py does not bring, HDF5 would load a library."""
 
 _MOST_LISTED = 20
 
@@ -72,16 +68,55 @@ def checked_dataset(file: Any, name: str, path: Path, max_bytes: int = MAX_BYTES
         raise InputError(f"{path}: {name!r} is a group, expected an array; make the file again")
     if dataset.external or dataset.is_virtual:
         raise InputError(f"{path}: the values of {name!r} are in another file, expected them in the file; refused")
-    packing = dataset.id.get_create_plist()
-    filters = [packing.get_filter(number)[0] for number in range(packing.get_nfilters())]
-    if other := [number for number in filters if number not in _OWN_FILTERS]:
+    filters = _filters(dataset)
+    if other := [number for number in filters if number not in _FILTERS]:
         raise InputError(f"{path}: {name!r} is packed by HDF5 filter {other[0]}, expected gzip, lzf or none; repack it")
+    if len({*filters}) < len(filters) or {_DEFLATE, _LZF} <= {*filters}:
+        raise InputError(f"{path}: {name!r} is packed twice, expected gzip or lzf once; repack it")
     chunk_values = int(np.prod(dataset.chunks, dtype=object)) if dataset.chunks else 0
     num_values = (dataset.size or 0) // (max(dataset.shape[0], 1) if one_row else 1)
     num_bytes = max(num_values, chunk_values) * dataset.dtype.itemsize
     if num_bytes > max_bytes:
         raise InputError(f"{path}: {name!r} declares {num_bytes} bytes, expected at most {max_bytes}; refused")
     return dataset
+
+
+def checked_values(dataset: Any, path: Path, row: int | None = None) -> Array:
+    """All values of a dataset that passed `checked_dataset`, or one entry of its first axis.
+
+    InputError where a chunk that is packed by gzip does not unpack to just its size: HDF5 (2.0) unpacks it to any size
+    there is memory for, and takes what is in memory for what is missing.
+    """
+    filters = _filters(dataset)
+    if dataset.chunks and _DEFLATE in filters:
+        before = filters[: filters.index(_DEFLATE)]
+        wanted = int(np.prod(dataset.chunks)) * dataset.dtype.itemsize + 4 * (_FLETCHER in before)
+        tail = 4 * (_FLETCHER in filters and _FLETCHER not in before)
+        for place in _chunk_places(dataset, row):
+            skipped, packed = dataset.id.read_direct_chunk(place)
+            is_packed = not skipped >> filters.index(_DEFLATE) & 1
+            unpacking = zlib.decompressobj()
+            values = unpacking.decompress(packed[: len(packed) - tail], wanted + 1) if is_packed else packed
+            if is_packed and (len(values) != wanted or not unpacking.eof):
+                raise InputError(f"{path}: {dataset.name} is damaged, a chunk is not of its size; make the file again")
+    return np.asarray(dataset[()] if row is None else dataset[row])
+
+
+def _filters(dataset: Any) -> list[int]:
+    packing = dataset.id.get_create_plist()
+    return [packing.get_filter(number)[0] for number in range(packing.get_nfilters())]
+
+
+def _chunk_places(dataset: Any, row: int | None) -> list[tuple[int, ...]]:
+    """Where the chunks begin that a read needs, as far as there are any in the file."""
+    places: list[tuple[int, ...]] = []
+    if row is None:
+        dataset.id.chunk_iter(lambda chunk: places.append(chunk.chunk_offset))
+        return places
+    first = row - row % dataset.chunks[0]
+    others = [range(0, size, step) for size, step in zip(dataset.shape[1:], dataset.chunks[1:], strict=True)]
+    candidates = [(first, *rest) for rest in product(*others)]
+    return [place for place in candidates if dataset.id.get_chunk_info_by_coord(place).size]
 
 
 def _names(file: Any) -> str:
