@@ -54,13 +54,18 @@ def thread_facts() -> dict[str, Any]:
     }
 
 
-def blas_facts() -> list[dict[str, Any]]:
-    """Libraries of linear algebra and of threads that are loaded, sorted: what, version, threads, instructions."""
+def blas_facts() -> dict[str, dict[str, Any]]:
+    """Libraries of linear algebra and of threads that are loaded, by name and version: kind, threads, instructions."""
     from threadpoolctl import threadpool_info
 
-    names = ("user_api", "internal_api", "version", "num_threads", "architecture")
-    found = [{name: one[name] for name in names if one.get(name) is not None} for one in threadpool_info()]
-    return sorted(found, key=str)
+    return {
+        f"{one['internal_api']} {one['version'] or ''}".strip(): {
+            "kind": one["user_api"],
+            "threads": one["num_threads"],
+            "instructions": one.get("architecture"),
+        }
+        for one in sorted(threadpool_info(), key=lambda one: str(one["filepath"]))
+    }
 
 
 def determinism_facts() -> dict[str, Any]:

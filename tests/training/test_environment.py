@@ -30,7 +30,7 @@ def test_machine_threads_modes_and_code_are_named():
     assert content["threads"]["torch"] == torch.get_num_threads()
     assert content["cpu"]["model"]
     assert content["cpu"]["cores"] >= content["cpu"]["usable_cores"] >= 1
-    assert any(one["user_api"] == "blas" for one in content["blas"])
+    assert any(one["kind"] == "blas" for one in content["blas"].values())
     assert content["gpu"]["devices"] == [] or content["gpu"]["driver"]
     with torch.random.fork_rng():
         torch.use_deterministic_algorithms(True, warn_only=True)
