@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from retseg.commands.config_errors import explain_config_error
 from retseg.commands.config_folder import CONF
 from retseg.commands.interrupted_training import interrupts_told
-from retseg.commands.sweep import end_sweep, sweep_arguments
+from retseg.commands.sweep import end_sweep, leave_broken_sweep, sweep_arguments
 from retseg.commands.sweep_job import run_job
 from retseg.commands.sweep_results import SweepResult
 from retseg.errors import InputError
@@ -65,8 +65,9 @@ def _main() -> None:
             raise
         _leave(str(error))
     except Exception as error:
-        end_sweep()  # its launcher died: what its jobs came to is in their folders
         line = explain_config_error(error)
+        if line is None and not debug:
+            leave_broken_sweep(error)
         if debug or line is None:
             raise
         _leave(line)

@@ -1,6 +1,7 @@
 """How a sweep begins and ends: sweep.json, the command; summary.csv, a row a job, and the same as a table."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from retseg.commands.failed_run import Failure
 from retseg.commands.sweep_folder import SweepJob, forget_refused, read_jobs
 from retseg.evaluation.atomic import make_folder, replacing_file
 from retseg.evaluation.json_files import read_object
@@ -24,6 +26,10 @@ class SweepStart(Callback):
 
     folder: ClassVar[Path | None] = None
     """Of the multirun that this process has begun; `end_sweep` ends it."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """A run of its own ends no sweep."""
+        SweepStart.folder = None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Write sweep.json."""
@@ -83,6 +89,14 @@ def end_sweep() -> int | None:
     if missing:
         _tell_missing(missing, len(jobs), folder)
     return 0 if not missing else 2 if all(job.is_wrong_input for job in jobs) else 1
+
+
+def leave_broken_sweep(error: Exception) -> None:
+    """End a sweep whose launcher or sweeper failed, in one line and with its exit code; without a sweep do nothing."""
+    code = end_sweep()
+    if code is not None:
+        sys.stderr.write(f"retseg: the sweep ended before its end: {Failure.of(error).reason}\n")
+        raise SystemExit(code or 1)
 
 
 def _row(job: SweepJob) -> dict[str, Any]:

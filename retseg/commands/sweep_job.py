@@ -19,7 +19,7 @@ REFUSED = ".refused_{number}.json"
 
 
 def run_job(config: DictConfig) -> float:
-    """Train a job; gives its score, nan if it failed. FAILED then stands in its folder at once.
+    """Train a job; gives its score, nan if it failed (in a search an error). FAILED then stands in its folder at once.
 
     Works in whatever process a launcher starts: all that the sweep's end needs to know is in files.
     """
@@ -30,14 +30,24 @@ def run_job(config: DictConfig) -> float:
     had_begun = (run_dir / "config.yaml").is_file()
     if not had_begun:
         _write(run_dir / JOB_FILE, content)
+    if _is_search() and (failure := read_failure(run_dir)) is not None:
+        sys.stderr.write(f"retseg: {run_dir.name} failed before, and the search went on without it: {failure.reason}\n")
+        raise RuntimeError(failure.reason)
     try:
         score = train(config)
     except Exception as error:
-        _keep(run_dir, error, content, had_begun)
+        failure = _keep(run_dir, error, content, had_begun)
+        if _is_search():  # optuna counts an error as a failed trial, and breaks off at nan
+            raise RuntimeError(failure.reason) from error
         return math.nan
     if not (run_dir / JOB_FILE).is_file():  # begun by a retseg that wrote none
         _write(run_dir / JOB_FILE, content)
     return score
+
+
+def _is_search() -> bool:
+    """Whether a job's settings follow from the scores of those before it, failed ones included."""
+    return "optuna" in str(HydraConfig.get().sweeper._target_)
 
 
 def _content() -> dict[str, Any]:
@@ -47,7 +57,7 @@ def _content() -> dict[str, Any]:
     return {"job": hydra.job.num, "settings": settings}
 
 
-def _keep(run_dir: Path, error: Exception, content: dict[str, Any], had_begun: bool) -> None:
+def _keep(run_dir: Path, error: Exception, content: dict[str, Any], had_begun: bool) -> Failure:
     """Say why a job failed: in its folder, or beside it where the folder holds a run that is not this job's."""
     failure = Failure.of(error)
     if not had_begun:
@@ -56,6 +66,7 @@ def _keep(run_dir: Path, error: Exception, content: dict[str, Any], had_begun: b
         place = run_dir.parent / REFUSED.format(number=content["job"])
         _write(place, content | {"folder": run_dir.name, "reason": failure.reason})
     sys.stderr.write(f"retseg: {run_dir.name} failed: {failure.reason}\n")
+    return failure
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
