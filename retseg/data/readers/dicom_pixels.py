@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from retseg.bscan import Array
+from retseg.data.readers.dicom_frames import stated_shape
 from retseg.data.readers.dicom_header import DicomHeader, frame_bytes, one_line_of_damage
 from retseg.data.readers.levels import VolumeLevels
 from retseg.data.readers.volume import RawBScan
@@ -137,7 +138,7 @@ class FrameFile:
         image.file_meta = self._image.file_meta
         image.update(self._image)
         with one_line_of_damage(place, "pixels cannot be decoded"):
-            image.PixelData = self._frame_bytes(index)
+            image.PixelData = self._frame_bytes(index, place)
             image["PixelData"].VR = "OW" if image.BitsAllocated > 8 else "OB"
             stored = pixel_array(image)
             if image.PhotometricInterpretation == "PALETTE COLOR":
@@ -148,7 +149,7 @@ class FrameFile:
             )
         return np.asarray(stored)
 
-    def _frame_bytes(self, index: int) -> bytes:
+    def _frame_bytes(self, index: int, place: str) -> bytes:
         from pydicom.encaps import encapsulate, get_frame
 
         header = self.header
@@ -161,6 +162,10 @@ class FrameFile:
                     number_of_frames=header.num_frames,
                     extended_offsets=self._offsets,
                 )
+                if (stated := stated_shape(frame)) not in (None, header.shape):
+                    raise InputError(
+                        f"{place}: a compressed frame of {stated}, its header says {header.shape}; get it again"
+                    )
                 return encapsulate([frame])
             num_bytes = frame_bytes(header)
             file.seek(index * num_bytes, 1)
