@@ -14,7 +14,6 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from retseg.anatomy import CLASS_NAMES
 from retseg.data.augmentation import Augmentation
 from retseg.data.dataset import Batch
-from retseg.errors import InputError
 from retseg.metrics.overlap import OverlapScores
 from retseg.training.history import HistoryLogger
 from retseg.training.joint import JointLoss, JointNet
@@ -81,7 +80,7 @@ class SegmentationModule(LightningModule):
             loss = self._taught_step(self.teacher, batch)
         self._at_work = (batch, f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
         if not torch.isfinite(loss):
-            raise stopped_step(self, self.net, *self._at_work, f"loss {float(loss)}")
+            raise stopped_step(self, self.net, *self._at_work, f"loss {float(loss.detach())}")
         return loss * share_of_step(num_counted(batch), loss.device)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -96,11 +95,11 @@ class SegmentationModule(LightningModule):
             raise stopped_step(self, self.net, batch, place, f"gradient of {name} not finite")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch to the validation scores. InputError where its loss is not finite: early stopping would be mute."""
+        """Add a batch to the validation scores. InputError where its loss is not finite (early stopping ends mutely)."""
         loss = self._step("val", self.val_scores, batch)
         if num_counted(batch) and not torch.isfinite(loss):
             place = f"validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}"
-            raise stopped_step(self, self.net, batch, place, f"loss {float(loss)}")
+            raise stopped_step(self, self.net, batch, place, f"loss {float(loss.detach())}")
 
     def _step(self, stage: str, scores: OverlapScores, batch: Batch) -> Tensor:
         logits, loss = self._logits_and_loss(batch)
