@@ -95,7 +95,7 @@ class SegmentationModule(LightningModule):
             raise stopped_step(self, self.net, batch, place, f"gradient of {name} not finite")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch to the validation scores. InputError where its loss is not finite (early stopping ends mutely)."""
+        """Add a batch to the validation scores. InputError where its loss is not finite (early stopping is mute)."""
         loss = self._step("val", self.val_scores, batch)
         if num_counted(batch) and not torch.isfinite(loss):
             place = f"validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}"
