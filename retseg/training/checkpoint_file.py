@@ -5,7 +5,7 @@ the seal, e.g. `retseg 0.4.0 format 1 sha256 5f0c...`: the hash is taken over al
 length counted as 0. It finds damage, not forgery. Later formats keep the seal as it is, so that an older retseg can say
 that it is older.
 
-What the check costs, of 100 MB on one core with SHA instructions, file in memory: `torch.load` 0.04 s, `read_checkpoint`
+What the check costs, of 100 MB in memory, on one core with SHA instructions: `torch.load` 0.04 s, `read_checkpoint`
 0.10 s (2.3 times); `torch.save` 0.05 s, `save_atomically` 0.11 s. The peak of memory is that of `torch.load`.
 """
 
