@@ -52,3 +52,4 @@ docs: setup ## Make docs/commands from the commands and from conf/
 
 bench: setup ## Measure what data, loss, metrics, Lightning and Grad-CAM cost beside the network
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.fuzz --cases 10000
