@@ -133,8 +133,11 @@ class Audit:
             "data": {"sha256": total_digest(self.data), "subjects": dict(self.data)},
         }
         partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        partial.write_text(json.dumps(content, indent=1) + "\n")
-        partial.replace(path)
+        try:
+            partial.write_text(json.dumps(content, indent=1) + "\n")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)  # left by a full disk
 
     @classmethod
     def from_json(cls, path: Path) -> "Audit":
