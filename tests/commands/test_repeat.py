@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from retseg.commands.repeat_config import repeat_config
 from retseg.training.history import read_history
@@ -57,7 +58,8 @@ def test_the_same_run_comes_out_the_same_and_is_left_as_it_is(run, retseg):
     num_threads = torch.get_num_threads()
     torch.set_num_threads(num_threads + 1)  # sums would come out otherwise: as many as the run had are taken
     try:
-        code, out, err = retseg("repeat", run)
+        with threadpool_limits(num_threads + 1, user_api="blas"):
+            code, out, err = retseg("repeat", run)
         assert torch.get_num_threads() == num_threads + 1
     finally:
         torch.set_num_threads(num_threads)
@@ -78,6 +80,12 @@ def test_the_same_run_comes_out_the_same_and_is_left_as_it_is(run, retseg):
     environment = json.loads((again / "environment.json").read_text())
     assert environment["command"][1:] == ["repeat", str(run)]
     assert environment["torch_threads"] == num_threads
+    was = json.loads((run / "environment.json").read_text())["blas"]
+    shared = was.keys() & environment["blas"].keys()
+    assert shared
+    assert {name: environment["blas"][name]["threads"] for name in shared} == {
+        name: was[name]["threads"] for name in shared
+    }
     code, _, err = retseg("repeat", run)
     assert code == 2
     assert "run-repeat: repeated already, and came out the same (repeat.json); choose a new folder with -o" in err
