@@ -15,6 +15,9 @@ _LOG_RATIO = 20
 """Numbers above 0 that span more than this ratio stand on a scale by their logarithm."""
 
 
+_SPREAD = 0.06
+
+
 def parallel_settings(
     settings: Sequence[Mapping[str, str]],
     names: Sequence[str],
@@ -31,9 +34,10 @@ def parallel_settings(
     span = high - low or 1.0
     colours = matplotlib.colormaps[SCORE]
     heights = [-np.inf if value is None else value for value in scores]
-    for job in np.argsort(heights, kind="stable"):  # the best on top
-        value = scores[job]
-        path = [places[name][job] for name in names]
+    order = sorted(range(len(scores)), key=heights.__getitem__)
+    paths = np.array([_spread(places[name], order) for name in names]).T
+    for job in order:  # the best on top
+        value, path = scores[job], paths[job]
         if value is None:
             axis.plot([*range(len(names)), len(names)], [*path, -0.12], color=NOT_KNOWN, linestyle="--", linewidth=1)
             axis.plot(len(names), -0.12, marker="x", color=WARNING, markersize=7)
@@ -46,9 +50,12 @@ def parallel_settings(
     _scale(axis, len(names), ticks)
     axis.set_xticks(range(len(names) + 1), [*names, score])
     axis.tick_params(axis="x", length=0)
-    axis.set(xlim=(-0.35, len(names) + 0.45), ylim=(-0.2, 1.08), yticks=[])
+    axis.set(xlim=(-0.35, len(names) + 0.45), ylim=(-0.1 if known.size == len(scores) else -0.2, 1.1), yticks=[])
     axis.spines[["left", "right", "top", "bottom"]].set_visible(False)
-    told = "A line a job: its value of each setting that varies, and its score at the right, which is its colour, too."
+    told = (
+        "A line a job: its value of each setting that varies, and its score at the right, which is its colour, too. "
+        "Jobs with the same value are spread a little around it, the higher score above."
+    )
     failed = sum(value is None for value in scores)
     crosses = f"Dashed, to a cross: {failed} job(s) without a score." if failed else ""
     return describe(figure, f"{len(settings)} jobs by their settings", told, crosses, caption)
@@ -62,7 +69,12 @@ def _scale(axis: Axes, place: int, ticks: Mapping[str, float]) -> None:
         chosen = [chosen[round(i)] for i in np.linspace(0, len(chosen) - 1, 5)]
     for text, height in chosen:
         axis.text(
-            place + 0.04, height, _short(text), fontsize=8, va="center", bbox={"color": "white", "alpha": 0.7, "pad": 1}
+            place + 0.04,
+            height,
+            _short(text),
+            fontsize=8,
+            va="center",
+            bbox={"color": "white", "alpha": 0.85, "pad": 1, "linewidth": 0},
         )
 
 
@@ -85,6 +97,18 @@ def _places(values: Sequence[str]) -> list[float]:
     if numbers.min() > 0 and numbers.max() / numbers.min() > _LOG_RATIO:
         numbers = np.log10(numbers)
     return [float(height) for height in (numbers - numbers.min()) / (numbers.max() - numbers.min())]
+
+
+def _spread(heights: Sequence[float], order: Sequence[int]) -> list[float]:
+    """Heights with those of equal value moved apart, in order, so that no line hides another."""
+    levels = sorted(set(heights))
+    gap = min(np.diff(levels), default=1.0)
+    moved = list(heights)
+    for level in levels:
+        jobs = [job for job in order if heights[job] == level]
+        for job, shift in zip(jobs, np.linspace(-1, 1, len(jobs)) if len(jobs) > 1 else [0.0], strict=True):
+            moved[job] = level + min(_SPREAD, 0.3 * gap) * float(shift)
+    return moved
 
 
 def setting_importance(rows: Sequence[Importance], score: str, definition: str, caption: str) -> Figure:
