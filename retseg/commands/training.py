@@ -25,6 +25,7 @@ from retseg.commands.read_scans import read_and_audit
 from retseg.commands.run_lock import run_locked
 from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, run_tags, save_metrics
 from retseg.commands.start_weights import load_start, refuse_other_checkpoint
+from retseg.commands.sweep_processes import refuse_sweep_of_processes
 from retseg.commands.training_faults import faults_told
 from retseg.data.audit import Audit
 from retseg.errors import InputError
@@ -100,6 +101,7 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
     data = build_data(config)
     audit = read_and_audit(console, data, config) if config.audit.fail else None  # loggers write when they are made
     run = build_run(config, data)
+    refuse_sweep_of_processes(run.trainer)
     refuse_too_few_scans(run.trainer, data)
     if checkpoint is not None:
         refuse_other_checkpoint(run.module, checkpoint)  # before config.yaml is written anew

@@ -12,11 +12,16 @@ import signal
 import socket
 import sys
 import time
+import types
 
 import pytest
 import torch
-from lightning import Callback
+from hydra.types import RunMode
+from lightning import Callback, Trainer
 
+from retseg.commands import sweep_processes
+from retseg.commands.sweep_processes import refuse_sweep_of_processes
+from retseg.errors import InputError
 from retseg.training.shares import SharedBatches
 from tests.conftest import TINY
 
@@ -179,3 +184,16 @@ def test_batches_of_all_processes_are_those_of_one(scans, size, world):
         assert sorted(counted) == sorted(whole)
         for part in parts:
             assert len(part) == 1 or all(type(place) is int for place in part)
+
+
+def test_refuses_a_sweep_whose_jobs_would_start_it_anew(monkeypatch):
+    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False)
+    refuse_sweep_of_processes(trainer)
+    sweep = types.SimpleNamespace(mode=RunMode.MULTIRUN)
+    monkeypatch.setattr(sweep_processes.HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(sweep_processes.HydraConfig, "get", lambda: sweep)
+    with pytest.raises(InputError, match=r"trainer\.devices: 2 processes a job of a sweep, .* take trainer\.devices=1"):
+        refuse_sweep_of_processes(trainer)
+    refuse_sweep_of_processes(Trainer(accelerator="cpu", devices=1, logger=False))
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    refuse_sweep_of_processes(trainer)
