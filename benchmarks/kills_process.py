@@ -98,6 +98,7 @@ def _child(
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for number in (1, 2):
             os.dup2(output, number)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
         os.chdir(log.parent)
         sys.argv = arguments
         watch = _Watch(str(folder), moment, writing)

@@ -1,37 +1,31 @@
-"""SIGKILL where it hurts, and SIGTERM, and a full disk: nothing is lost. `python -m benchmarks.kills` draws moments."""
+"""SIGKILL in a checkpoint and in mid-prediction: nothing is lost. `python -m benchmarks.kills` draws moments."""
 
-import errno
-import os
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from benchmarks.kills_content import content, differences
-from benchmarks.kills_process import Ended, Moment, run
+from benchmarks.kills_process import Moment, run
 from benchmarks.kills_whole import broken, leftovers
-from retseg.data.sources.phantom import PhantomSource
-from retseg.evaluation.atomic import FullDiskError, remove_partial, replacing_file, replacing_folder
-from retseg.inference.shipped import shipped_weights
+from retseg.evaluation.atomic import remove_partial, replacing_folder
 from tests.conftest import TINY
+from tests.faults.cut_off import SCALE, write_scans
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
-ALL = ("mask", "surfaces", "thickness", "tables", "maps", "nifti")
+TRAINING = (*TINY, "callbacks.gradcam=null", "callbacks.predictions=null", "existing=continue", "trainer.max_epochs=3")
 
 
-def in_one_thread(task: Callable[[], None]) -> Callable[[], None]:
-    """A task for a forked process, which must not wait for PyTorch's threads: they stay in the process forked from."""
+def alone(task: Callable[[], None]) -> Callable[[], None]:
+    """A task for a forked process: it must not wait for PyTorch's threads, which stay behind."""
 
-    def alone() -> None:
+    def in_one_thread() -> None:
         torch.set_num_threads(1)
         task()
 
-    return alone
+    return in_one_thread
 
 
 def train_main() -> None:
@@ -46,57 +40,56 @@ def retseg_main() -> None:
     main()
 
 
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures and a volume of three B-scans."""
-    folder = tmp_path_factory.mktemp("scans")
-    phantom = PhantomSource(num_subjects=2, bscans_per_subject=3, height=96, width=128)
-    images = [
-        Image.fromarray(np.rint(phantom.read(key).image).clip(0, 255).astype(np.uint8)) for key in phantom.keys[:5]
-    ]
-    for name, image in zip("ab", images, strict=False):
-        image.save(folder / f"{name}.png")
-    images[2].save(folder / "volume.tif", save_all=True, append_images=images[3:])
-    return folder
+def test_a_training_killed_in_its_checkpoint_goes_on_to_the_same_files(tmp_path: Path):
+    run_dir, log = tmp_path / "run", tmp_path / "output.log"
+    words = ["retseg.train", *TRAINING, f"hydra.run.dir={run_dir}"]
+    assert run(alone(train_main), words, run_dir, log).code == 0
+    undisturbed = content(run_dir)
+    run_dir.rename(tmp_path / "undisturbed")
+    second_epoch = Moment(write=2, file="rename last.ckpt")  # written and flushed, not yet under its name
+    assert run(alone(train_main), words, run_dir, log, second_epoch).code == -signal.SIGKILL
+    assert broken(run_dir) == []
+    assert [name for name in leftovers(run_dir) if "last.ckpt" in name]
+    last = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["epoch"] == 0, "the older checkpoint is still there"
+    after_the_last = Moment(write=6, file="rename metrics.csv")  # three an epoch, the third after its checkpoint
+    assert run(alone(train_main), words, run_dir, log, after_the_last).code == -signal.SIGKILL
+    last = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["epoch"] == 2, "trained to the end, not scored"
+    assert run(alone(train_main), words, run_dir, log).code == 0
+    assert (broken(run_dir), leftovers(run_dir)) == ([], [])
+    assert differences(undisturbed, content(run_dir)) == []
 
 
-Predict = Callable[..., Ended]
-
-
-@pytest.fixture
-def predict(scans: Path, tmp_path: Path) -> Predict:
-    """Runs `retseg predict` on the scans in a forked process; moment: of a SIGKILL."""
-
-    def predicted(out: Path, moment: Moment | None = None, task: Callable[[], None] = retseg_main) -> Ended:
-        words = ["predict", str(scans), "-o", str(out), "--save", ",".join(ALL), "--predict-anyway", "--jobs", "1"]
-        words += ["--spacing", "3.87,11.33", "--bscan-distance", "120"]
-        return run(in_one_thread(task), ["retseg", *words], out, tmp_path / "output.log", moment)
-
-    return predicted
-
-
-@pytest.fixture(scope="module")
-def undisturbed(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What an undisturbed prediction of the scans holds."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    words = ["predict", str(scans), "-o", str(folder / "out"), "--save", ",".join(ALL), "--predict-anyway"]
-    words += ["--jobs", "1", "--spacing", "3.87,11.33", "--bscan-distance", "120"]
-    assert run(in_one_thread(retseg_main), ["retseg", *words], folder / "out", folder / "output.log").code == 0
-    return content(folder / "out")
-
-
-def test_a_prediction_killed_in_mid_volume_goes_on_and_loses_no_whole_scan(
-    predict: Predict, undisturbed: dict[str, str], tmp_path: Path
-):
-    out = tmp_path / "out"
-    killed = predict(out, Moment(write=1, file="rename volume_b001_thickness.csv"))
-    assert killed.code == -signal.SIGKILL
+def test_a_prediction_killed_in_mid_volume_goes_on_and_loses_no_whole_scan(tmp_path: Path):
+    scans, out, log = write_scans(tmp_path / "scans"), tmp_path / "out", tmp_path / "output.log"
+    kinds = "mask,surfaces,thickness,tables"
+    words = ["retseg", "predict", str(scans), "-o", str(out), "--save", kinds, "--predict-anyway", "--jobs", "1"]
+    words += SCALE
+    assert run(alone(retseg_main), words, out, log).code == 0
+    undisturbed = content(out)
+    out.rename(tmp_path / "undisturbed")
+    in_fourth_scan = Moment(write=1, file="rename volume_b001_thickness.csv")
+    assert run(alone(retseg_main), words, out, log, in_fourth_scan).code == -signal.SIGKILL
     assert broken(out) == []
     first = out / "volume" / "volume_b000_mask.png"
     old = first.stat().st_mtime_ns
-    ended = predict(out)
+    ended = run(alone(retseg_main), words, out, log)
     assert ended.code == 0
     assert "3 of 5 scans are done already, kept" in ended.output
     assert first.stat().st_mtime_ns == old
     assert (broken(out), leftovers(out)) == ([], [])
     assert differences(undisturbed, content(out)) == []
+
+
+def test_what_a_kill_left_goes_and_a_folder_put_aside_comes_back(tmp_path: Path):
+    with replacing_folder(tmp_path / "figures") as partial:
+        (partial / "old.png").write_text("old")
+    (tmp_path / "figures").rename(tmp_path / ".figures.77.old")
+    (tmp_path / ".figures.77.part").mkdir()
+    (tmp_path / ".figures.77.part" / "new.png").write_text("new")
+    (tmp_path / ".scans.csv.77.part.csv").write_text("half")
+    (tmp_path / ".parts.partial").write_text("somebody else's")
+    remove_partial(tmp_path)
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
+    assert names == [".parts.partial", "figures", "figures/old.png"]
