@@ -30,15 +30,13 @@ def existing_run(run_dir: Path, config: DictConfig) -> ExistingRun:
     """What is in a run folder. InputError where another configuration trained there, or where existing=refuse."""
     if config.existing not in ("refuse", "continue"):
         raise InputError(f"existing={config.existing}: expected refuse or continue")
+    checkpoint, metrics = run_dir / "checkpoints" / "last.ckpt", run_dir / "metrics.json"
     if config.existing == "refuse":
-        raise InputError(
-            f"{run_dir}: holds a run already; go on with resume={run_dir}, or choose another hydra.run.dir"
-        )
+        goes_on = f"resume={run_dir}" if checkpoint.is_file() else "existing=continue (it came to no checkpoint)"
+        raise InputError(f"{run_dir}: holds a run already; go on with {goes_on}, or choose another hydra.run.dir")
     _refuse_another_configuration(run_dir, config)
-    metrics = run_dir / "metrics.json"
     if metrics.is_file() and not (run_dir / FAILED).is_file():  # it may have failed after its scores were written
         return ExistingRun(json.loads(metrics.read_text())["val"]["scores"]["dice_macro_layers"], None)
-    checkpoint = run_dir / "checkpoints" / "last.ckpt"
     return ExistingRun(None, checkpoint if checkpoint.is_file() else None)
 
 

@@ -45,7 +45,10 @@ def save_atomically(content: Mapping[str, Any], path: Path) -> None:
     """
     with replacing_file(path) as partial, partial.open("w+b") as file:
         hashed = _Hashed(file)
-        torch.save(content, hashed)  # type: ignore[arg-type]  # it writes and flushes, and asks for no more
+        try:
+            torch.save(content, hashed)  # type: ignore[arg-type]  # it writes and flushes, and asks for no more
+        except RuntimeError as error:  # torch fails once more, closing what a full disk had cut off
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
         _seal(file, hashed.digest)
 
 
