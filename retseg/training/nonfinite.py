@@ -28,7 +28,11 @@ def gradients(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def nonfinite_gradient(net: nn.Module) -> str | None:
-    """Name of the first parameter whose gradient is not finite. Costs one norm where all are, see `benchmarks`."""
+    """Name of the first parameter whose gradient is not finite.
+
+    Where all are, it costs one norm: 1 % of a step of a SegNet of width 16, 0.6 % at width 64 (2 scans of 128 x 128 px,
+    one core, processor time).
+    """
     found = [gradient for _, gradient in gradients(net)]
     if not found or torch.isfinite(torch.nn.utils.get_total_norm(found)):
         return None
@@ -51,7 +55,7 @@ def stopped_step(module: LightningModule, net: nn.Module, batch: Batch, place: s
         "first_nonfinite_gradient": first_nonfinite(gradients(net)) if what.startswith("gradient") else None,
     }
     kept = ""
-    if module._trainer is not None:  # noqa: SLF001  the property raises where there is none
+    if module._trainer is not None:  # the property raises where there is none
         trainer = module.trainer
         rates = [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups]
         report |= {"epoch": trainer.current_epoch + 1, "optimizer_steps": trainer.global_step, "lr": rates}
