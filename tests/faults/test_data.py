@@ -4,6 +4,7 @@ What single readers refuse has its tests beside them; docs/faults.md lists all.
 """
 
 import json
+import struct
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -231,3 +232,20 @@ def test_hdf5_packed_in_any_usual_way_is_read(tmp_path, packing, shuffle, fletch
     (volume,) = find(tmp_path).volumes
     for number in range(4):
         np.testing.assert_array_equal(volume.read(number).image, drawn(number))
+
+
+def test_hdf5_heap_of_texts_on_which_hdf5_hangs(tmp_path):
+    path = convert(everything(), tmp_path)[0]
+    with h5py.File(path, "r+") as file:
+        file.attrs["about"] = file.attrs["about"].decode()  # as earlier versions wrote it
+    assert len(Hdf5Source(path).keys) > 1
+    content = bytearray(path.read_bytes())
+    at = content.index(b"GCOL") + 16
+    (size,) = struct.unpack_from("<Q", content, at + 8)
+    free = at + 16 + size + -size % 8
+    assert struct.unpack_from("<HHI", content, free) == (0, 0, 0)  # what is left over in the heap
+    content[free + 8 : free + 16] = bytes(8)
+    path.write_bytes(content)
+    assert line(path) == f"{path}: not a whole HDF5 file (a heap of texts); copy or make it again"
+    with pytest.raises(InputError, match="a heap of texts"):
+        Hdf5Source(path)

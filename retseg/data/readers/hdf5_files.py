@@ -21,7 +21,14 @@ from retseg.data.readers.volume import RawBScan, ScanVolume
 from retseg.data.sources.duke import OFFICIAL_SHAPE, DukeSource
 from retseg.data.sources.hdf5 import FORMAT, Hdf5Source
 from retseg.data.sources.pixels import stated_spacing
-from retseg.data.sources.safe_hdf5 import checked_dataset, checked_values, has_hard_link, one_line, open_hdf5
+from retseg.data.sources.safe_hdf5 import (
+    checked_dataset,
+    checked_values,
+    has_hard_link,
+    one_line,
+    open_hdf5,
+    text_attribute,
+)
 from retseg.errors import InputError
 
 _MOST_OBJECTS = 10_000
@@ -33,7 +40,7 @@ _EYES: tuple[Eye | None, ...] = (None, "OD", "OS")
 def open_hdf5_file(path: Path, options: ReadOptions, shelf: Shelf) -> list[ScanVolume]:
     """The B-scans of a file. InputError where it is damaged, holds none, or several arrays that may be scans."""
     with open_hdf5(path) as file:
-        is_converted = "about" in file.attrs and FORMAT in str(file.attrs["about"])
+        is_converted = FORMAT in text_attribute(file, "about", path)
         if not is_converted or options.array_key is not None:
             return [_any_file(file, path, options)]
     return [_converted(path)]
@@ -47,7 +54,9 @@ def _converted(path: Path) -> ScanVolume:
     with open_hdf5(path) as file:
         images = checked_dataset(file, "images", path, one_row=True)
         check_size(images.shape[1:], path)
-        spacings, eyes = _scales(checked_dataset(file, "scans", path)[()], json.loads(file.attrs["about"]), path)
+        spacings, eyes = _scales(
+            checked_dataset(file, "scans", path)[()], json.loads(text_attribute(file, "about", path)), path
+        )
     is_duke = source.name == DukeSource.name
     num_bscans = max(numbers[-1] + 1, OFFICIAL_SHAPE[2] if is_duke else 0)
     unequal = ("the pixel size differs among its B-scans and is taken as unknown",) if len(spacings) > 1 else ()

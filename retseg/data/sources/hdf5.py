@@ -21,7 +21,7 @@ from retseg.anatomy import CLASS_NAMES, IGNORE, NUM_CLASSES, SURFACE_NAMES
 from retseg.bscan import Array, BScan, Eye, ScanKey, Spacing
 from retseg.data.source import ScanSource
 from retseg.data.sources.pixels import stated_spacing
-from retseg.data.sources.safe_hdf5 import checked_dataset, checked_values, has_link, one_line, open_hdf5
+from retseg.data.sources.safe_hdf5 import checked_dataset, checked_values, has_link, one_line, open_hdf5, text_attribute
 from retseg.errors import InputError
 
 FORMAT = "retseg scans"
@@ -37,6 +37,9 @@ _SCAN_DTYPE = np.dtype(
     ]
 )
 """A row of `scans`. Spacing NaN is None; spacing_source indexes the attribute `spacing_sources`, eye `_EYES`."""
+
+_LONGEST_FIXED = 60_000
+"""Bytes: HDF5 keeps attributes below 64 kB."""
 
 _EYES: tuple[Eye | None, ...] = (None, "OD", "OS")
 _SUBJECT = re.compile(r"\w[\w.-]*")
@@ -186,7 +189,9 @@ class _Writer:
             "spacing_sources": list(self._spacing_sources),
             "notices": source.notices,
         }
-        self._file.attrs["about"] = json.dumps(about)
+        text = json.dumps(about)
+        # Texts of a fixed length need no heap, which would have to be looked for in all of the file when it is read.
+        self._file.attrs["about"] = np.bytes_(text.encode()) if len(text) < _LONGEST_FIXED else text
 
     def _append(self, stack: str, array: Array, key: ScanKey) -> int:
         """The place of an array at the end of a stack, whose shape and dtype the first one set."""
@@ -224,7 +229,9 @@ def _replacing(path: Path) -> Iterator[Any]:
 def _read_about(file: Any, path: Path) -> dict[str, Any]:
     """What a file says of itself. InputError where it is no file of ours, newer, or with other layers."""
     try:
-        about = json.loads(file.attrs["about"])
+        about = json.loads(text_attribute(file, "about", path))
+    except InputError:
+        raise
     except Exception as error:  # h5py raises whatever a damaged byte leads it to
         raise InputError(f"{path}: not a file of `retseg data convert` ({one_line(error)}); convert it") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:

@@ -15,7 +15,15 @@ import numpy as np
 import scipy.io
 
 from retseg.bscan import Array
-from retseg.data.sources.safe_hdf5 import MAX_BYTES, checked_dataset, checked_values, has_hard_link, one_line, open_hdf5
+from retseg.data.sources.safe_hdf5 import (
+    MAX_BYTES,
+    checked_dataset,
+    checked_values,
+    has_hard_link,
+    one_line,
+    open_hdf5,
+    text_attribute,
+)
 from retseg.errors import InputError
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -167,8 +175,7 @@ def _declared(file: Any, name: str, path: Path) -> Variable:
     if has_hard_link(file, name) and isinstance(file[name], h5py.Group):
         return Variable((), "struct", 0)
     dataset = checked_dataset(file, name, path, max_bytes=2**63)
-    matlab_class = dataset.attrs.get("MATLAB_class", dataset.dtype.name)
-    matlab_class = matlab_class.decode() if isinstance(matlab_class, bytes) else str(matlab_class)
+    matlab_class = text_attribute(dataset, "MATLAB_class", path) or dataset.dtype.name
     shape = () if dataset.attrs.get("MATLAB_empty", 0) else tuple(dataset.shape[::-1])
     return Variable(shape, _HDF5_CLASS.get(matlab_class, matlab_class), int(dataset.nbytes))
 

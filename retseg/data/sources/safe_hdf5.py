@@ -1,5 +1,7 @@
 """HDF5 files of strangers: what may be opened, and what points outside the file, claims too much, or runs a plugin."""
 
+import mmap
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ _DEFLATE, _FLETCHER = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32
 _FILTERS = (_DEFLATE, h5py.h5z.FILTER_SHUFFLE, _FLETCHER, _LZF)
 """Numbers of the filters that are undone. For one that h5py does not bring, HDF5 would load a library."""
 
+_HEAP = b"GCOL\x01\0\0\0"
 _MOST_LISTED = 20
 
 
@@ -87,6 +90,8 @@ def checked_values(dataset: Any, path: Path, row: int | None = None) -> Array:
     InputError where a chunk that is packed by gzip does not unpack to just its size: HDF5 (2.0) unpacks it to any size
     there is memory for, and takes what is in memory for what is missing.
     """
+    if dataset.dtype.hasobject:
+        raise InputError(f"{path}: {dataset.name} holds texts or lists, expected numbers; make the file again")
     filters = _filters(dataset)
     if dataset.chunks and _DEFLATE in filters:
         before = filters[: filters.index(_DEFLATE)]
@@ -100,6 +105,36 @@ def checked_values(dataset: Any, path: Path, row: int | None = None) -> Array:
             if is_packed and (len(values) != wanted or not unpacking.eof):
                 raise InputError(f"{path}: {dataset.name} is damaged, a chunk is not of its size; make the file again")
     return np.asarray(dataset[()] if row is None else dataset[row])
+
+
+def text_attribute(item: Any, name: str, path: Path) -> str:
+    """An attribute of an open file or dataset as text, "" where it is not there. InputError where it cannot be read."""
+    if name not in item.attrs:
+        return ""
+    kind = item.attrs.get_id(name).get_type()
+    if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str():
+        _check_heaps(path)
+    text = item.attrs[name]
+    return text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+
+
+def _check_heaps(path: Path) -> None:
+    """InputError where a heap of texts has an entry of no size: HDF5 (2.0) would read that one for ever.
+
+    Layout: HDF5 File Format Specification 3.0, III.E, Global Heap.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at = content.find(_HEAP)
+        while at >= 0:
+            end = at + int.from_bytes(content[at + 8 : at + 16], "little")
+            entry = at + 16
+            while entry + 16 <= min(end, len(content)):
+                number, _, _, size = struct.unpack_from("<HHIQ", content, entry)
+                step = 16 + size + -size % 8 if number else size
+                if step < 16 or entry + step > end:
+                    raise InputError(f"{path}: not a whole HDF5 file (a heap of texts); copy or make it again")
+                entry += step
+            at = content.find(_HEAP, at + 8)
 
 
 def _filters(dataset: Any) -> list[int]:
