@@ -31,10 +31,7 @@ TRAINING = (
 
 @dataclass(frozen=True)
 class Work:
-    """A command and its output folder. again: the arguments that go on after a kill; the second way, where it can be.
-
-    sizes: what `--kills` are drawn over, found by an undisturbed run.
-    """
+    """A command and its output folder. again: the arguments that go on after the kill of a number."""
 
     name: str
     task: Callable[[], None]
@@ -60,7 +57,12 @@ def sweep(place: Path) -> Work:
     folder = place / "sweep"
     options = [*TRAINING, "trainer.max_epochs=2", "callbacks.gradcam=null", "evaluate=false", "seed=0,1,2"]
     arguments = ["retseg.train", "-m", *options, f"hydra.sweep.dir={folder}"]
-    return Work("sweep", _train, arguments, folder, lambda number: arguments)
+
+    def again(number: int) -> list[str]:
+        can_resume = (folder / "multirun.yaml").is_file()
+        return ["retseg.train", f"resume={folder}"] if number % 2 and can_resume else arguments
+
+    return Work("sweep", _train, arguments, folder, again)
 
 
 def prediction(place: Path) -> Work:
