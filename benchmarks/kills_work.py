@@ -59,7 +59,7 @@ def sweep(place: Path) -> Work:
     arguments = ["retseg.train", "-m", *options, f"hydra.sweep.dir={folder}"]
 
     def again(number: int) -> list[str]:
-        can_resume = (folder / "multirun.yaml").is_file()
+        can_resume = (folder / "sweep.json").is_file()
         return ["retseg.train", f"resume={folder}"] if number % 2 and can_resume else arguments
 
     return Work("sweep", _train, arguments, folder, again)
