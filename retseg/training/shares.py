@@ -32,7 +32,7 @@ class SharedBatches(DistributedSampler[int]):
         order = torch.randperm(len(self.dataset), generator=generator).tolist()  # type: ignore[arg-type]
         yield from order[self.rank :: self.num_replicas]
         if self._has_stand_in:
-            yield StandIn(order[-1])
+            yield StandIn(order[0])
 
 
 def share_of_step(num_scans: int, device: torch.device) -> float | Tensor:
