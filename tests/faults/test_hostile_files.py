@@ -27,6 +27,7 @@ from retseg.evaluation.label_volumes import read_label_volume
 from retseg.evaluation.store import read_npz
 from tests.data.readers.dicom_made import oct_dataset, ramp, save
 from tests.data.readers.drawn_scans import drawn, line, only, stacked
+from tests.data.readers.vendor_made import raster, write_xml
 
 FEW_BYTES = 2**25
 """What refusing a file may take: a lie about gigabytes is seen before anything is unpacked."""
@@ -264,6 +265,22 @@ def test_long_words_take_no_longer_than_their_length(tmp_path):
     assert seconds_of(lambda: list_files([tmp_path])) < 5
     for words in ("<Pixels " * 40_000, "<Pixels " + "a" * 200_000 + ">"):
         assert seconds_of(lambda words=words: tiff_scale({270: f"<OME {words}"})) < 5
+
+
+@pytest.mark.parametrize(
+    ("entity", "said"),
+    [
+        ('<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 9)), "amplification"),
+        ('<!ENTITY a8 SYSTEM "file:///etc/hostname">', "undefined entity"),
+    ],
+)
+def test_xml_whose_entities_grow_or_name_a_file(tmp_path, entity, said):
+    path = write_xml(tmp_path, stacked(3), raster(3))
+    text = path.read_text().replace("P7", "&a8;")
+    path.write_text(f"<?xml version='1.0'?><!DOCTYPE HEDX [{entity}]>{text}")
+    text = line(path)
+    assert text.startswith(f"{path}: damaged Heidelberg .xml export (ParseError: ")
+    assert said in text
 
 
 def test_a_picture_of_another_format_is_not_opened_whatever_its_ending(tmp_path):
