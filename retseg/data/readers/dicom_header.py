@@ -26,6 +26,9 @@ _NEWEST = {
 
 _OCT_MODALITIES = ("OPT", "OCT")
 _CAPTURE_MODALITIES = (*_OCT_MODALITIES, "OT", "SC", "")
+_LONGEST_MODALITY = 16
+"""Characters (PS3.5, 6.2: CS). What a damaged header takes for one may hold a name."""
+
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _DAMAGED = "copy it again"
 
@@ -130,7 +133,7 @@ def _check_class(dataset: Any, path: Path) -> None:
     is_capture = sop_class in _SECONDARY_CAPTURES and modality in _CAPTURE_MODALITIES
     is_tomography = sop_class == _OPHTHALMIC_TOMOGRAPHY or (modality in _OCT_MODALITIES and sop_class not in _NO_BSCANS)
     if not (is_capture or is_tomography):
-        modality = " ".join(modality.split()) or "not said"
+        modality = " ".join(modality.split())[:_LONGEST_MODALITY] or "not said"
         raise InputError(f"{path}: {_class_name(dataset)} (modality {modality}), expected OCT B-scans; leave it out")
     if str(dataset.get("OphthalmicImageOrientation") or "") == "TRANSVERSE":
         raise InputError(
@@ -142,7 +145,7 @@ def _class_name(dataset: Any) -> str:
     """What an object is, in the words of the standard, on one line."""
     sop_class = dataset.get("SOPClassUID")
     name = _NEWEST.get(str(sop_class)) or getattr(sop_class, "name", "") or "DICOM object of no class"
-    return " ".join(name.split())
+    return " ".join(name.split())[:100]
 
 
 def _check_pixels(header: DicomHeader) -> None:

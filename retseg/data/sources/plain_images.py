@@ -61,7 +61,10 @@ def _num_images(path: Path) -> int:
         array = _mapped(path)
         return len(array) if array.ndim == 3 else 1
     with _opened(path) as picture:
-        return int(getattr(picture, "n_frames", 1))
+        try:
+            return int(getattr(picture, "n_frames", 1))
+        except Exception as error:  # Pillow raises whatever a damaged byte leads it to
+            raise InputError(f"{path}: damaged image ({one_line(error)}); copy it again") from error
 
 
 def _images(path: Path) -> Iterator[Array]:
