@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from benchmarks.kills_content import content, differences
 from benchmarks.kills_process import Moment, run
 from benchmarks.kills_whole import broken, leftovers
+from retseg.commands import training
+from retseg.commands.existing_run import ExistingRun
 from retseg.evaluation.atomic import remove_partial, replacing_folder
 from tests.conftest import TINY
 from tests.faults.cut_off import SCALE, write_scans
@@ -93,3 +96,25 @@ def test_what_a_kill_left_goes_and_a_folder_put_aside_comes_back(tmp_path: Path)
     remove_partial(tmp_path)
     names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
     assert names == [".parts.partial", "figures", "figures/old.png"]
+
+
+def test_a_run_that_was_cut_off_in_its_evaluation_gets_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    evaluated: list[Path] = []
+
+    def evaluate(run_dir: Path) -> tuple[None, Path]:
+        evaluated.append(run_dir)
+        (run_dir / "evaluation").mkdir()
+        (run_dir / "evaluation" / "metrics.json").write_text("{}")
+        return None, run_dir
+
+    (tmp_path / "config.yaml").touch()
+    monkeypatch.setattr(training, "existing_run", lambda run_dir, config: ExistingRun(0.5, None))
+    monkeypatch.setattr(training, "evaluate_run", evaluate)
+    monkeypatch.setattr(training, "tell", lambda *found: None)
+    config = OmegaConf.create({"existing": "continue", "evaluate": True})
+    for words in ("trained already, not evaluated yet", "done already, left as it is"):
+        assert training._train_if_need_be(config, tmp_path, None) == 0.5
+        assert words in capsys.readouterr().out
+    assert evaluated == [tmp_path]
