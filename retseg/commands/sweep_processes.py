@@ -15,8 +15,9 @@ def refuse_sweep_of_processes(trainer: Trainer) -> None:
     """
     is_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     launcher = trainer.strategy.launcher
-    starts = isinstance(launcher, _SubprocessScriptLauncher)
-    if is_sweep and starts and not launcher.cluster_environment.creates_processes_externally:
+    if not is_sweep or not isinstance(launcher, _SubprocessScriptLauncher):
+        return
+    if not launcher.cluster_environment.creates_processes_externally:
         raise InputError(
             f"trainer.devices: {trainer.world_size} processes a job of a sweep, each would start the whole sweep; "
             "take trainer.devices=1, leave -m out, or let SLURM start the processes"
