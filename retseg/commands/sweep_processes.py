@@ -15,7 +15,7 @@ def refuse_sweep_of_processes(trainer: Trainer) -> None:
     """
     is_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     launcher = trainer.strategy.launcher
-    if not is_sweep or not isinstance(launcher, _SubprocessScriptLauncher):
+    if not is_sweep or trainer.world_size == 1 or not isinstance(launcher, _SubprocessScriptLauncher):
         return
     if not launcher.cluster_environment.creates_processes_externally:
         raise InputError(
