@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from retseg.build import load_config
 from retseg.errors import InputError
+from retseg.training.moved_paths import moved_paths
 
 HISTORY = "retseg.training.history.HistoryLogger"
 
@@ -32,7 +33,7 @@ def repeat_config(run: Path, output: Path, data: Sequence[str] = (), num_epochs:
         raise InputError(f"{run / 'config.yaml'}: trainer.devices={devices}; only runs of one process can be repeated")
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    plain = _moved(plain, str(config.paths.run_dir), str(output))
+    plain = moved_paths(plain, str(config.paths.run_dir), str(output))
     plain.update(_STARTED_PLAINLY)
     plain["logger"] = {name: node for name, node in (plain.get("logger") or {}).items() if node["_target_"] == HISTORY}
     if not plain["logger"]:
@@ -54,16 +55,5 @@ def _with_data(data: dict[str, Any], option: str) -> dict[str, Any]:
     if not equals or not value or not isinstance(old, str):
         texts = ", ".join(sorted(key for key, found in data.items() if isinstance(found, str))) or "none"
         raise InputError(f"--data {option}: expected NAME=VALUE, NAME being an option of this run's data: {texts}")
-    moved: dict[str, Any] = _moved(data, old, value)
+    moved: dict[str, Any] = moved_paths(data, old, value)
     return moved
-
-
-def _moved(node: Any, old: str, new: str) -> Any:
-    """The node with every path at or below `old` moved to `new`."""
-    if isinstance(node, dict):
-        return {key: _moved(value, old, new) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_moved(value, old, new) for value in node]
-    if isinstance(node, str) and (node == old or node.startswith(old.rstrip("/") + "/")):
-        return new + node[len(old.rstrip("/")) :] if node != old else new
-    return node

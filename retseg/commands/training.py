@@ -37,6 +37,7 @@ from retseg.training.checkpoint_file import check_to_go_on, read_checkpoint
 from retseg.training.environment import is_main_process, record_start
 from retseg.training.evaluation import SetScores, score_set
 from retseg.training.log_figure import log_checkpoint, log_summary, log_tags
+from retseg.training.moved_paths import moved_paths
 from retseg.training.processes import lost_process_told, refuse_too_few_scans
 from retseg.training.undrawn import Undrawn, undrawn_lines
 
@@ -136,7 +137,10 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
 
 
 def resume(run_dir: Path, options: Sequence[str]) -> float:
-    """Go on with a run folder: its own configuration, with options ("a.b=VALUE") on top, from its last checkpoint."""
+    """Go on with a run folder: its own configuration, with options ("a.b=VALUE") on top, from its last checkpoint.
+
+    A folder that was moved or copied goes on where it lies now.
+    """
     config = load_config(run_dir)
     checkpoint = run_dir / "checkpoints" / "last.ckpt"
     if not checkpoint.is_file():
@@ -150,8 +154,8 @@ def resume(run_dir: Path, options: Sequence[str]) -> float:
         if OmegaConf.is_config(OmegaConf.select(config, name)):
             raise InputError(f"{option}: a resumed run keeps its {name}; only single options can be changed")
         OmegaConf.update(config, name, OmegaConf.create(f"value: {value}").value)
-    config.paths.run_dir = str(run_dir.resolve())
-    return train(config, checkpoint)
+    here = moved_paths(_plain(config), str(config.paths.run_dir), str(run_dir.resolve()))
+    return train(OmegaConf.create(here), checkpoint)
 
 
 _MISSING = object()

@@ -7,6 +7,7 @@ from typing import Any
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from retseg.training.checkpoint_file import TO_GO_ON, read_checkpoint, save_atomically
+from retseg.training.moved_paths import at_home
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -29,4 +30,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
         """Content of a whole checkpoint. weights_only: true, whatever is asked for. InputError as `read_checkpoint`."""
-        return read_checkpoint(Path(path), TO_GO_ON, map_location)
+        content = read_checkpoint(Path(path), TO_GO_ON, map_location)
+        if "callbacks" in content:
+            content["callbacks"] = at_home(content["callbacks"], Path(path).resolve().parent)
+        return content

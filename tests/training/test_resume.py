@@ -90,13 +90,17 @@ def test_ctrl_c_at_the_last_step_of_an_epoch_waits_for_its_validation(train, und
     assert_same(weights(tmp_path), weights(undisturbed))
 
 
-def test_callbacks_and_figures_change_no_weight(train, undisturbed):
-    plain = train("plain", *RUN, "callbacks.gradcam=null", "callbacks.predictions=null")
-    assert_same(weights(plain), weights(undisturbed))
-
-
-def test_loader_workers_change_no_weight(train, undisturbed):
-    assert_same(weights(train("workers", *RUN, "data.num_workers=2")), weights(undisturbed))
+def test_a_folder_that_was_moved_goes_on_where_it_lies_now(train, tmp_path):
+    there, here = (
+        train("there", "scheduler=constant", "trainer.max_epochs=1", "+callbacks.best.mode=max"),
+        tmp_path / "here",
+    )
+    there.rename(here)
+    train("", f"resume={here}", "trainer.max_epochs=3", tiny=())
+    assert not there.exists()
+    assert len(read_history(here / "metrics.csv")) == 3
+    best = torch.load(here / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["epoch"] == 0, "the score of the best epoch was forgotten with the folder's old place"
 
 
 def test_another_seed_gives_other_weights(train, undisturbed):
