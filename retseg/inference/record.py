@@ -111,8 +111,8 @@ def load_record(folder: Path, name: str, stamp: str) -> VolumeRecord | None:
 
 
 def recorded_names(folder: Path) -> set[str]:
-    """Names of the volumes that have a record below the output folder, whole or not."""
-    paths = (folder / FOLDER).rglob("*.json")
+    """Names of the volumes that have a record below the output folder; one that a kill left half written is none."""
+    paths = [path for path in (folder / FOLDER).rglob("*.json") if not path.name.startswith(".")]
     return {path.relative_to(folder / FOLDER).as_posix().removesuffix(".json") for path in paths}
 
 

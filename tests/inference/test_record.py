@@ -6,7 +6,15 @@ import numpy as np
 from retseg.bscan import Spacing
 from retseg.data.readers.volume import RawBScan, ScanVolume
 from retseg.inference.predicted import Finding, PredictedScan
-from retseg.inference.record import VolumeRecord, load_record, relative, save_record, scan_row, source_stamp
+from retseg.inference.record import (
+    VolumeRecord,
+    load_record,
+    recorded_names,
+    relative,
+    save_record,
+    scan_row,
+    source_stamp,
+)
 from tests.inference.drawn import draw, surfaces
 
 
@@ -80,3 +88,9 @@ def test_a_changed_source_has_another_stamp(tmp_path: Path):
 
 def test_paths_are_kept_below_the_folder(tmp_path: Path):
     assert relative([tmp_path / "a" / "b.csv"], tmp_path) == ("a/b.csv",)
+
+
+def test_a_record_that_a_kill_left_half_written_is_of_no_volume(tmp_path: Path):
+    save_record(tmp_path, record("abc"))
+    (tmp_path / "records" / "f" / ".s2.json.77.part.json").write_text("{")
+    assert recorded_names(tmp_path) == {"f/s1"}
