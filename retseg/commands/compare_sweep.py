@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retseg.commands.sweep import SCORES
-from retseg.commands.sweep_folder import SweepJob, read_jobs
-from retseg.commands.sweep_job import JOB_FILE
+from retseg.commands.sweep_folder import JOB_FILE, SCORES, SweepJob, read_jobs
 from retseg.errors import InputError
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ def export(
     and exit code 2.
 
     `retseg predict --weights` takes .onnx and .safetensors; neither can run
-    code. Needs `pip install 'retseg[export]'` for ONNX.
+    code. ONNX needs the extra `export` of the installation.
 
     In use:
 

@@ -10,14 +10,13 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from retseg.commands.failed_run import Failure
-from retseg.commands.sweep_folder import SweepJob, forget_refused, read_jobs
+from retseg.commands.sweep_folder import SCORES, SweepJob, forget_refused, read_jobs
 from retseg.evaluation.atomic import make_folder, replacing_file
 from retseg.evaluation.json_files import read_object
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-SCORES = ("dice_macro_layers", "iou_macro_layers", "dice_micro_soft", "accuracy", "loss")
 SWEEP_FILE = "sweep.json"
 
 

@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from retseg.commands.failed_run import read_failure
-from retseg.commands.sweep_job import JOB_FILE, REFUSED
 from retseg.evaluation.json_files import read_object
 
+SCORES = ("dice_macro_layers", "iou_macro_layers", "dice_micro_soft", "accuracy", "loss")
+"""Validation scores of a job that tables show."""
+JOB_FILE = "job.json"
+"""In a job's folder: its number and its settings, as they were typed."""
+REFUSED = ".refused_{number}.json"
+"""In the sweep's folder: a job of the present start that found another run in its folder, which stays as it is."""
 State = Literal["done", "failed", "refused", "cut off"]
 
 

@@ -10,12 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from retseg.commands.failed_run import Failure, leave_failed, read_failure
+from retseg.commands.sweep_folder import JOB_FILE, REFUSED
 from retseg.evaluation.atomic import replacing_file
-
-JOB_FILE = "job.json"
-"""In a job's folder: its number and its settings, as they were typed."""
-REFUSED = ".refused_{number}.json"
-"""In the sweep's folder: a job of the present start that found another run in its folder, which stays as it is."""
 
 
 def run_job(config: DictConfig) -> float:

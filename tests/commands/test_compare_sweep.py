@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from retseg.commands.sweep import SCORES
+from retseg.commands.sweep_folder import SCORES
 
 
 def write_job(sweep, number, settings, score, stamp="subjects apart (1 held out)"):
