@@ -79,6 +79,6 @@ def _check_header_size(path: Path) -> None:
         raise InputError(f"{path}: is empty; export the run again")
     if (declared := int.from_bytes(first, "little")) > size - 8:
         raise InputError(
-            f"{path}: no safetensors file, or damaged (declares a header of {declared:,} bytes, the file has {size:,}); "
+            f"{path}: no safetensors file, or damaged (declares a header of {declared:,} bytes in {size:,}); "
             "export the run again"
         )

@@ -84,7 +84,7 @@ def test_safetensors_that_are_cut_off_or_claim_a_huge_header(weights, tmp_path):
     ):
         path.write_bytes(damaged)
         refused(path, r"no safetensors file, or damaged \(.+\); export the run again")
-    refused(path, r"\(declares a header of 1,152,921,504,606,846,976 bytes, the file has [\d,]+\)")
+    refused(path, r"\(declares a header of 1,152,921,504,606,846,976 bytes in [\d,]+\)")
 
 
 def test_a_flipped_bit_among_the_weights_is_found(weights, tmp_path):
