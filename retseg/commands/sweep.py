@@ -60,9 +60,16 @@ def sweep_arguments(arguments: Sequence[str]) -> list[str]:
 
 def _command(folder: Path) -> list[str]:
     overrides = read_object(folder / SWEEP_FILE)["overrides"]
-    kept = [item for item in (*overrides["hydra"], *overrides["task"]) if not _gives([item], "hydra.sweep.dir")]
-    kept = [item for item in kept if not _gives([item], "existing")]
-    return [*kept, f"hydra.sweep.dir={folder.resolve()}", "existing=continue"]
+    typed = [*overrides["hydra"], *overrides["task"]]
+    return _with(_with(typed, "hydra.sweep.dir", str(folder.resolve())), "existing", "continue")
+
+
+def _with(arguments: Sequence[str], option: str, value: str) -> list[str]:
+    """Arguments with an option set, in its place if it is there: jobs keep the order of what was typed."""
+    given = f"{option}={value}"
+    if not _gives(arguments, option):
+        return [*arguments, given]
+    return [given if _gives([argument], option) else argument for argument in arguments]
 
 
 def _gives(arguments: Sequence[str], option: str) -> bool:
