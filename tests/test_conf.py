@@ -10,6 +10,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from retseg.build import check_types
 from retseg.commands.config_folder import CONF, compose_config
+from retseg.commands.option_ranges import check_ranges
+from retseg.targets import check_names
 
 CHOICES = sorted(
     f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name not in ("hydra", "paths")
@@ -63,6 +65,8 @@ def test_every_target_accepts_its_keys_and_their_types(choice):
     OmegaConf.resolve(config)
     found = list(targets(config))
     assert len(found) > 10
+    check_ranges(config)
+    check_names(config)
     for place, node in found:
         settings = {key: value for key, value in node.items() if not key.startswith("_")}
         given = [None] * (place in ("optimizer",))

@@ -19,7 +19,7 @@ WHOLE_NUMBERS = {
     "callbacks.gradcam.every_n_epochs": (1, None),
 }
 """Options that are whole numbers, with their lowest and highest value."""
-SWITCHES = ("evaluate", "audit.fail", "data.cache", "show_traceback")
+SWITCHES = ("evaluate", "audit.fail", "show_traceback")
 
 
 def check_ranges(config: DictConfig) -> None:
@@ -33,6 +33,16 @@ def check_ranges(config: DictConfig) -> None:
     for name in SWITCHES:
         if not isinstance(found := OmegaConf.select(config, name, default=False), bool):
             raise InputError(f"{name}={_shown(found)}: expected true or false")
+    if (cache := OmegaConf.select(config, "data.cache", default=True)) not in (True, False, "auto"):
+        raise InputError(f"data.cache={_shown(cache)}: expected true, false or auto")
+    every, epochs = (
+        OmegaConf.select(config, f"trainer.{name}", default=1) for name in ("check_val_every_n_epoch", "max_epochs")
+    )
+    if every > epochs:
+        raise InputError(
+            f"trainer.check_val_every_n_epoch={every}: more than trainer.max_epochs={epochs}, nothing would be "
+            "validated or kept; lower it"
+        )
     size = OmegaConf.select(config, "data.size")
     if size is not None and not _is_size(size):
         raise InputError(
