@@ -35,7 +35,7 @@ def nothing_is_read(monkeypatch):
         ("callbacks.predictions.every_n_epochs=0", "callbacks.predictions.every_n_epochs=0: expected a whole number"),
         ("evaluate=maybe", "evaluate=maybe: expected true or false"),
         ("data.cache=some", "data.cache=some: expected true, false or auto"),
-        ("trainer.check_val_every_n_epoch=3", "trainer.check_val_every_n_epoch=3: more than trainer.max_epochs=2"),
+        ("+trainer.check_val_every_n_epoch=3", "trainer.check_val_every_n_epoch=3: more than trainer.max_epochs=2"),
         ("optimizer.betas=[2,3]", "optimizer: Invalid beta parameter at index 0: 2"),
         ("trainer.limit_train_batches=7.5", "trainer: You have passed invalid value 7.5 for limit_train_batches"),
         ("trainer.strategy=nonsense", "trainer: You selected an invalid strategy name: `strategy='nonsense'`"),
