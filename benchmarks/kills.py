@@ -77,7 +77,7 @@ def one_kill(work: Work, number: int, seed: int, expected: Undisturbed) -> tuple
     for _ in range(TRIES):
         if killed.code == -signal.SIGKILL:
             break
-        # It had ended: the machine is less busy than when the undisturbed run was timed. The same share of what it took.
+        # It had ended: the machine is less busy than for the undisturbed run. The same share of what it took now.
         share = (when.seconds or killed.seconds) / max(expected.seconds, killed.seconds)
         when = Moment(seconds=min(share, 0.95) * killed.seconds)
         killed = _fresh(work, when)
