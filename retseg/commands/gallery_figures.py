@@ -22,6 +22,7 @@ from retseg.figures import (
     overlay,
     reproduction,
     scans,
+    sweep_settings,
     sweeps,
     thickness,
 )
@@ -186,6 +187,14 @@ EXHIBITS = (
     Exhibit(
         "ablation", sweeps.differences, "python -m retseg.train ... sweep=ablation", "made-up values",
         lambda _: made_up.ablation(),
+    ),
+    Exhibit(
+        "settings", sweep_settings.parallel_settings, "retseg compare SWEEP -o OUT", "made-up values",
+        lambda _: made_up.sweep_settings(),
+    ),
+    Exhibit(
+        "importance", sweep_settings.setting_importance, "retseg compare SWEEP -o OUT", "made-up values",
+        lambda _: made_up.sweep_importance(),
     ),
     Exhibit(
         "paper_curves", reproduction.curves_beside_paper, "retseg reproduce RUN", "training", _curves_beside_paper,

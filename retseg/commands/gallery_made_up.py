@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retseg.anatomy import LAYER_NAMES
+from retseg.evaluation.setting_importance import grid_array, grid_importance
 from retseg.figures.explanations import HitRate, hit_rates
 from retseg.figures.reproduction import table_picture
+from retseg.figures.sweep_settings import parallel_settings, setting_importance
 from retseg.figures.sweeps import DifferenceBar, differences, paired_subjects
 from retseg.reproduction.paper_values import PAPER
 
@@ -67,6 +69,38 @@ def ablation() -> "Figure":
     ]  # fmt: skip
     caption = f"At the right: the difference, and p of the exact paired test by subject, corrected after Holm. {WORDS}"
     return differences(bars, DICE, "baseline", caption)
+
+
+def _sweep() -> tuple[list[dict[str, str]], list[float]]:
+    """Settings and scores of 3 x 2 x 3 jobs, the last setting being the seed."""
+    rng = np.random.default_rng(2)
+    rates = {"1e-4": 0.80, "1e-3": 0.87, "1e-2": 0.84}
+    settings = [
+        {"optimizer.lr": rate, "augmentation": name, "seed": str(seed)}
+        for rate in rates for name in ("none", "strong") for seed in range(3)
+    ]  # fmt: skip
+    gains = {"none": 0.0, "strong": 0.02}
+    scores = [rates[job["optimizer.lr"]] + gains[job["augmentation"]] + rng.normal(0, 0.006) for job in settings]
+    return settings, scores
+
+
+def sweep_settings() -> "Figure":
+    """Jobs of a sweep by their settings, one of them failed."""
+    settings, scores = _sweep()
+    return parallel_settings(settings, list(settings[0]), [*scores[:-1], None], DICE, WORDS)
+
+
+def sweep_importance() -> "Figure":
+    """What each setting of that sweep explains."""
+    settings, scores = _sweep()
+    names = ["optimizer.lr", "augmentation"]
+    grid = grid_array(settings, names, np.array(scores))
+    assert grid is not None
+    definition = (
+        "Bars: share of the variance among the jobs. Dot and line: the same without what the scatter of seeds alone "
+        "would bring, and its 95 % interval."
+    )
+    return setting_importance(grid_importance(grid, names), DICE, definition, WORDS)
 
 
 def paper_table() -> "Figure":
