@@ -51,7 +51,7 @@ def test_scans_come_back_volume_by_volume_in_order():
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (InputError("a.dcm: frame 7 is\ndamaged; copy it again"), "a.dcm: frame 7 is damaged; copy it again"),
+        (InputError("a.dcm: frame 7 is\ndamaged; copy it again"), r"a.dcm: frame 7 is\ndamaged; copy it again"),
         (OSError(5, "Input/output error", "a.dcm"), "a.dcm: Input/output error; get the file again"),
     ],
 )

@@ -221,7 +221,8 @@ def test_unsaved_corrections_are_not_lost_in_silence(page: "Page", address: str,
     before = surfaces_of(page)
     drag(page, 60, before[0, 60], -6)
     page.once("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-    page.set_input_files("#files", {"name": "b.png", "mimeType": "image/png", "buffer": png})
+    with page.expect_event("dialog"):
+        page.set_input_files("#files", {"name": "b.png", "mimeType": "image/png", "buffer": png})
     assert said == ["Corrections that were not saved will be lost. Go on?"]
     assert page.inner_text("#scan-name") == "a"
     assert state(page, "app.surfaces.isChanged")
