@@ -8,7 +8,6 @@ import pytest
 from tests.conftest import TINY
 
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="of the extra sweep")
-pytestmark = pytest.mark.filterwarnings("ignore:Deprecated API features detected")  # optuna 2 on SQLAlchemy 1.4
 SMALL = (
     *(option for option in TINY if not option.startswith("callbacks.") and "batch_size" not in option),
     "trainer.max_epochs=1",
