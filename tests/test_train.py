@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -119,6 +120,8 @@ def test_screen_ends_with_table_run_folder_and_figures(run_dir):
     assert f"run folder   {run_dir}" in screen
     assert "figures/predictions.png" in screen
     assert "subjects apart (1 held out)" in screen
+    called = "retseg" if shutil.which("retseg") else str(Path(sys.executable).with_name("retseg"))
+    assert f"next         {called} report ." in screen  # the run folder is where it was started
 
 
 def test_a_leaky_split_is_said_beside_the_scores(train, capsys):

@@ -1,6 +1,8 @@
 """How a run's scores are kept, drawn and told: metrics.json, figures, and the table at the end."""
 
 import json
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -174,6 +176,18 @@ def print_summary(console: Console, metrics: RunMetrics, run_dir: Path, missing:
         "figures      "
         + "  ".join(str(path.relative_to(run_dir)) for path in sorted((run_dir / "figures").rglob("*.png")))
     )
+
+
+def print_next(console: Console, run_dir: Path) -> None:
+    """What to do with a finished run, as it is typed here."""
+    program = Path(sys.executable).with_name("retseg")
+    if program.is_relative_to(Path.cwd()):
+        program = program.relative_to(Path.cwd())
+    called = "retseg" if shutil.which("retseg") else str(program)
+    shown = run_dir.relative_to(Path.cwd()) if run_dir.is_relative_to(Path.cwd()) else run_dir
+    console.print(f"\nnext         {called} report {shown}", markup=False)
+    console.print(f"             {called} predict SCANS --run {shown} -o OUT", markup=False)
+    console.print(f"             {called} view --run {shown}", markup=False)
 
 
 def _cell(value: float) -> str:

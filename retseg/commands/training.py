@@ -23,8 +23,9 @@ from retseg.commands.later_audit import audited_later
 from retseg.commands.option_ranges import check_ranges
 from retseg.commands.read_scans import read_and_audit
 from retseg.commands.run_lock import run_locked
-from retseg.commands.run_summary import RunMetrics, draw_figures, print_summary, run_tags, save_metrics
+from retseg.commands.run_summary import RunMetrics, draw_figures, print_next, print_summary, run_tags, save_metrics
 from retseg.commands.start_weights import load_start, refuse_other_checkpoint
+from retseg.commands.sweep import SweepStart
 from retseg.commands.sweep_processes import refuse_sweep_of_processes
 from retseg.commands.training_faults import faults_told
 from retseg.data.audit import Audit
@@ -133,6 +134,8 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
     print_summary(console, metrics, run_dir, [*undrawn_lines(run.trainer), *undrawn.lines])
     if config.evaluate:
         tell(*evaluate_run(run_dir))
+    if SweepStart.folder is None:
+        print_next(console, run_dir)
     return metrics.val.scores["dice_macro_layers"]
 
 
