@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from retseg.commands.failed_run import Failure
 from retseg.commands.sweep_folder import SCORES, SweepJob, forget_refused, read_jobs
-from retseg.evaluation.atomic import make_folder, replacing_file
+from retseg.evaluation.atomic import make_folder, remove_partial, replacing_file
 from retseg.evaluation.json_files import read_object
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class SweepStart(Callback):
         """Write sweep.json."""
         SweepStart.folder = Path(config.hydra.sweep.dir).resolve()
         make_folder(SweepStart.folder)
+        remove_partial(SweepStart.folder, below=False)  # of its own files; jobs see to theirs
         forget_refused(SweepStart.folder)
         content = {"overrides": OmegaConf.to_container(config.hydra.overrides)}
         with replacing_file(SweepStart.folder / SWEEP_FILE) as partial:

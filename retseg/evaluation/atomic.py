@@ -70,9 +70,12 @@ def free_mib(folder: Path) -> float:
     return shutil.disk_usage(folder).free / 2**20
 
 
-def remove_partial(folder: Path) -> None:
-    """Remove what a killed process left half written below a folder; an older folder that it put aside comes back."""
-    for path in sorted(folder.rglob(".*")):
+def remove_partial(folder: Path, below: bool = True) -> None:
+    """Remove what a killed process left half written in a folder; an older folder that it put aside comes back.
+
+    below: in its folders, too; others may be at work there.
+    """
+    for path in sorted(folder.rglob(".*") if below else folder.glob(".*")):
         found = _LEFTOVER.fullmatch(path.name)
         if found is None or not path.exists():
             continue

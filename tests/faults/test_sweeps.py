@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from retseg.commands.sweep import SweepStart
 from tests.commands.cut_once import cut_once
 from tests.conftest import TINY
 
@@ -118,3 +120,15 @@ def test_a_sweep_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(train, t
         assert_same_weights(sweep / job, undisturbed / job)
     scores = [[row["val/dice_macro_layers"] for row in rows_of(folder)] for folder in (sweep, undisturbed)]
     assert scores[0] == scores[1]
+
+
+def test_what_a_kill_left_of_a_sweeps_own_files_is_removed_and_jobs_are_left_alone(tmp_path):
+    (tmp_path / "job0").mkdir()
+    left, at_work = tmp_path / ".summary.csv.123.part.csv", tmp_path / "job0" / ".metrics.csv.124.part.csv"
+    for path in (left, at_work):
+        path.write_text("half")
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}, "overrides": {"hydra": [], "task": []}}})
+    SweepStart().on_multirun_start(config)
+    assert not left.exists()
+    assert at_work.exists()
+    SweepStart.folder = None
