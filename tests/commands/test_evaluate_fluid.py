@@ -84,6 +84,7 @@ def test_data_without_fluid_say_so(own_fluid_run, tmp_path, retseg):
     assert metrics(own_fluid_run / "evaluation_hdf5")["fluid"]["scores"] == []
 
 
+@pytest.mark.slow
 def test_folds_are_pooled_with_their_fluid(fluid_run, tmp_path):
     other = train_in(tmp_path / "other", "split.subjects=[1,4]", base=WITH_FLUID)
     first = shutil.copytree(fluid_run, tmp_path / "first")

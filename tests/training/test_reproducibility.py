@@ -68,7 +68,7 @@ def test_the_same_again_whatever_was_drawn_before_in_the_process(base, again):
 @pytest.mark.parametrize(
     "options",
     [
-        ("data.num_workers=1",),
+        pytest.param(("data.num_workers=1",), marks=pytest.mark.slow),
         ("data.num_workers=2", "data.cache=false", "callbacks.progress=null", "callbacks.early_stopping=null"),
     ],
 )

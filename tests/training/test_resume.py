@@ -82,6 +82,7 @@ def test_sigterm_saves_after_the_step_leaves_with_143_and_resumes_in_mid_epoch(t
     assert_same(weights(tmp_path), weights(undisturbed))
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_last_step_of_an_epoch_waits_for_its_validation(train, undisturbed, tmp_path):
     stopped = run_cut_off(tmp_path, step=5, signal_name="SIGINT")
     assert stopped.returncode == 130

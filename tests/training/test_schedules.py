@@ -99,6 +99,7 @@ class SignalBetweenTwoBatches(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_sigterm_between_two_accumulated_batches_waits_for_the_step(train, tmp_path):
     undisturbed = train("undisturbed", *ACCUMULATED)
     cut = tmp_path / "cut"

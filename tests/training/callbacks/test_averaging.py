@@ -117,7 +117,9 @@ def validated(run_dir, net):
         return CrossEntropyDice()(net(batch["image"]), batch["mask"]).item()
 
 
-@pytest.mark.parametrize(("signal_name", "code"), [("SIGKILL", -9), ("SIGTERM", 143)])
+@pytest.mark.parametrize(
+    ("signal_name", "code"), [pytest.param("SIGKILL", -9, marks=pytest.mark.slow), ("SIGTERM", 143)]
+)
 def test_cut_off_in_mid_epoch_and_resumed_has_the_same_average(train, undisturbed, tmp_path, signal_name, code):
     assert run_cut_off(tmp_path, 7, signal_name, TAUGHT).returncode == code
     train("", f"resume={tmp_path}", "callbacks.cut.step=1000000000", tiny=())
@@ -134,6 +136,7 @@ class SaveValidated(Callback):
         torch.save(pl_module.state_dict(), Path(trainer.default_root_dir) / f"validated_{trainer.global_rank}.pt")
 
 
+@pytest.mark.slow
 def test_two_processes_validate_the_very_average_that_is_kept(tmp_path):
     """The batches of the two differ, and with them BatchNorm's statistics."""
     options = ("trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp", "callbacks.gradcam=null")
