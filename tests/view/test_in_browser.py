@@ -17,6 +17,7 @@ from retseg.data.sources.hdf5 import Hdf5Source
 from retseg.inference.network import ScanNetwork
 from tests.browser import PHONE
 from tests.view.conftest import COLUMNS, ROWS, as_png
+from tests.view.readout import readout_with
 from tests.view.served import live_server
 
 if TYPE_CHECKING:
@@ -168,8 +169,7 @@ def test_the_readout_tells_the_place_under_the_pointer(page: "Page", address: st
     drop(page, "a.png", png)
     rows = surfaces_of(page)
     page.mouse.move(*point(page, 80, (rows[4, 80] + rows[5, 80]) / 2))
-    words = " ".join(page.locator("#readout span").all_text_contents())
-    assert "column 80" in words
+    words = readout_with(page, "column 80")
     assert "layer ONL-ISM" in words
     assert f"ONL-ISM {rows[5, 80] - rows[4, 80]:.1f}" in words
     assert " px" in words
@@ -182,9 +182,8 @@ def test_the_readout_tells_the_place_under_the_pointer(page: "Page", address: st
     rows = surfaces_of(page)
     row = (rows[4, 80] + rows[5, 80]) / 2
     page.mouse.move(*point(page, 80, row))
-    words = " ".join(page.locator("#readout span").all_text_contents())
+    words = readout_with(page, "along 2040 um")
     assert f"depth {5 * int(row)} um" in words
-    assert "along 2040 um" in words
     assert f"ONL-ISM {5 * (rows[5, 80] - rows[4, 80]):.1f}" in words
     assert "The pixel size is unknown" not in page.inner_text("#reasons")
 
