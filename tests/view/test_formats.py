@@ -14,6 +14,7 @@ from retseg.bscan import Array
 from retseg.data.readers.find import find_scans
 from retseg.data.readers.kinds import Kind
 from retseg.data.readers.options import ReadOptions
+from tests.data.readers import fda_made
 from tests.data.readers.dicom_made import oct_dataset, save, shared_groups
 from tests.data.readers.vendor_made import e2e_bytes, raster, vol_bytes, write_xml
 from tests.view.served import Client
@@ -67,13 +68,17 @@ def e2e(pictures: Array) -> Files:
     return [("a.e2e", e2e_bytes({1: list(zip((0, 1), stored, raster(2), strict=True))}))]
 
 
+def fda(pictures: Array) -> Files:
+    return [("a.fda", fda_made.fda_bytes(fda_made.pictures(pictures)))]
+
+
 def heidelberg_xml(pictures: Array, folder: Path) -> Files:
     path = write_xml(folder, pictures, raster(len(pictures)))
     return [(file.name, file.read_bytes()) for file in (path, *sorted(folder.glob("*.tif")))]
 
 
 PLAIN: dict[str, Callable[[Array], Files]] = {
-    ".npy": array_file, ".npz": zipped, ".h5": hdf5, ".mat": matlab, ".tif": tiff, ".vol": vol, ".e2e": e2e
+    ".npy": array_file, ".npz": zipped, ".h5": hdf5, ".mat": matlab, ".tif": tiff, ".vol": vol, ".e2e": e2e, ".fda": fda
 }  # fmt: skip
 
 

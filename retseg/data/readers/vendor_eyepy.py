@@ -13,10 +13,7 @@ from typing import Any
 from retseg.data.sources.safe_hdf5 import one_line
 from retseg.errors import InputError
 
-_LOGGERS = ("eyepy", "oct_converter", "pydicom")
-_EXTRAS = {"oct_converter": "oct-converter", "itk": "itk"}
-"""What eyepy needs for single kinds of file, as the package index calls it."""
-
+_LOGGERS = ("eyepy", "pydicom")
 _LONGEST_LINE = 300
 _LOCK = threading.Lock()
 
@@ -70,9 +67,8 @@ def heard(path: Path, what: str) -> Iterator[Said]:
         except ImportError as error:
             cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
             library = str(cause.name).partition(".")[0]
-            package = _EXTRAS.get(library, "'retseg[vendor]'")
             raise InputError(
-                f"{path}: a {what} needs {library}, which is not installed; pip install {package}"
+                f"{path}: a {what} needs {library}, which is not installed; pip install 'retseg[vendor]'"
             ) from error
         except Exception as error:  # damaged files make the parsers below raise anything
             raise InputError(f"{path}: damaged {what} ({one_line(error)[:_LONGEST_LINE]}); export it again") from error
