@@ -17,7 +17,7 @@ FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
 def records(path: Path) -> list[pb.Record]:
-    """All records of a .wandb file, in order."""
+    """All records of a .wandb file, in order, up to one that W&B is still writing."""
     data = path.read_bytes()
     assert data[:4] == b":W&B"
     place, parts, found = 7, b"", []
@@ -28,6 +28,8 @@ def records(path: Path) -> list[pb.Record]:
             continue
         _, size, kind = HEADER.unpack_from(data, place)
         place += HEADER.size
+        if place + size > len(data):
+            break
         parts = data[place : place + size] if kind in (FULL, FIRST) else parts + data[place : place + size]
         place += size
         if kind in (FULL, LAST):
