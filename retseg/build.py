@@ -21,7 +21,7 @@ from torch import nn
 from retseg.anatomy import NUM_CLASSES
 from retseg.data.source import ScanSource
 from retseg.data.sources.shuffled import ShuffledLabels
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.evaluation.inference import Frame
 from retseg.stored_config import load_config as load_config
 from retseg.targets import check_targets
@@ -154,7 +154,7 @@ def make(node: DictConfig | None, place: str, **settings: Any) -> Any:
         if isinstance(cause, InputError):
             raise cause from error
         if isinstance(cause, TypeError | ValueError | MisconfigurationException | RuntimeError):
-            raise InputError(f"{place}: {_one_line(cause)}; see what `--cfg job` prints for {place}") from error
+            raise InputError(f"{place}: {one_line(cause)}; see what `--cfg job` prints for {place}") from error
         raise
 
 
@@ -207,10 +207,6 @@ def _refuse_settings_that_fail_late(config: DictConfig, net: nn.Module, optimize
     try:
         optimizer(net.parameters())
     except (TypeError, ValueError) as error:
-        raise InputError(f"optimizer: {_one_line(error)}; see what `--cfg job` prints for optimizer") from error
+        raise InputError(f"optimizer: {one_line(error)}; see what `--cfg job` prints for optimizer") from error
     if config.trainer.max_epochs is not None and config.trainer.max_epochs < 1:
         raise InputError(f"trainer.max_epochs={config.trainer.max_epochs}: expected 1 or more")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -11,3 +11,8 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in message))
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of anybody's says, on one line."""
+    return " ".join(str(error).split())

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.targets import check_names
 
 MAX_BYTES, MAX_DEPTH = 256 * 1024, 32
@@ -51,7 +51,7 @@ def _plain_values(path: Path) -> dict[Any, Any]:
     except InputError:
         raise
     except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
-        line = " ".join(str(error).split())
+        line = one_line(error)
         raise InputError(f"{path}: cannot be read ({line:.160}); take it from the run's copy") from error
     if not isinstance(values, dict) or not {"data", "model"} <= values.keys():
         raise InputError(f"{path}: not the configuration of a run (no data and no model); name a run folder")

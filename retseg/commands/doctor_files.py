@@ -6,7 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, TypeVar
 
 from retseg.commands.doctor_findings import Finding, counted, first_of, note, ok, problem
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from retseg.data.readers.volume import ScanVolume
@@ -78,7 +78,7 @@ def check_volumes(volumes: "Iterable[ScanVolume]") -> Iterator[Finding]:
         try:
             image = volume.read(number).image
         except (InputError, OSError, ValueError) as error:
-            failures.append(problem(name, " ".join(str(error).split())))
+            failures.append(problem(name, one_line(error)))
             continue
         shapes[image.shape] = shapes.get(image.shape, 0) + 1
         before = first_names.setdefault(pixels_sha256(image), name)

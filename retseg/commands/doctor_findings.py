@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 
 MOST_LINES = 20
 """Findings of one kind that are told one by one."""
@@ -91,8 +91,3 @@ def first_of(findings: list[Finding], noun: str) -> Iterator[Finding]:
 def counted(number: int, noun: str) -> str:
     """A number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def one_line(error: BaseException) -> str:
-    """An error's words without line breaks."""
-    return " ".join(str(error).split())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.evaluation.atomic import replacing_file
 
 FAILED, TRACEBACK = "FAILED", "traceback.txt"
@@ -25,7 +25,7 @@ class Failure:
         """The failure that an error is: InputError by its message, any other with its type before it."""
         is_wrong_input = isinstance(error, InputError)
         kind = "" if is_wrong_input else f"{type(error).__name__}: "
-        return cls(f"{kind}{' '.join(str(error).split())}", is_wrong_input)
+        return cls(f"{kind}{one_line(error)}", is_wrong_input)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,12 @@
 """SIGTERM and Ctrl-C outside the steps of a training: reading, scoring, evaluation. Inside: `SaveOnInterrupt`."""
 
-import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+
+from retseg.commands.stop_signals import raising_stopped
 
 
 class Interrupted(SystemExit):
@@ -20,29 +20,15 @@ class Interrupted(SystemExit):
 
 @contextmanager
 def interrupts_told(run_dir: Path | None = None) -> Iterator[None]:
-    """Inside, the first signal raises Interrupted, with one line on what there is to go on with; the next kills.
-
-    Processes that are forked inside (workers of a loader) leave Ctrl-C to this one.
-    """
-    owner, numbers = os.getpid(), (signal.SIGTERM, signal.SIGINT)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if os.getpid() == owner:
-            for each in numbers:
-                signal.signal(each, signal.SIG_DFL)
-            raise Interrupted(number)
-
-    before = [signal.signal(number, stop) for number in numbers]
-    try:
-        yield
-    except Interrupted as stopped:
-        if not stopped.is_told:
-            sys.stderr.write(f"retseg: {stopped.name}: {_what_is_left(run_dir)}\n")
-            stopped.is_told = True
-        raise
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+    """Inside, the first signal raises Interrupted, with one line on what there is to go on with; the next kills."""
+    with raising_stopped(Interrupted):
+        try:
+            yield
+        except Interrupted as stopped:
+            if not stopped.is_told:
+                sys.stderr.write(f"retseg: {stopped.name}: {_what_is_left(run_dir)}\n")
+                stopped.is_told = True
+            raise
 
 
 def _what_is_left(run_dir: Path | None) -> str:

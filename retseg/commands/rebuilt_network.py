@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from retseg.build import make
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.evaluation.network_outputs import gives_fluid
 from retseg.inference.network import ScanNetwork, of_module
 from retseg.inference.weights_file import WeightsFile, read_weights
@@ -79,8 +79,6 @@ def _check_forward(path: Path, net: nn.Module, num_classes: int) -> None:
         with torch.no_grad():
             shape = tuple(net(torch.zeros(1, 1, 32, 32)).shape)
     except RuntimeError as error:
-        raise InputError(
-            f"{path}: cannot see gray images ({' '.join(str(error).split()):.120}); export again"
-        ) from error
+        raise InputError(f"{path}: cannot see gray images ({one_line(error):.120}); export again") from error
     if shape != (1, num_classes, 32, 32):
         raise InputError(f"{path}: gives {shape[1]} classes, its card names {num_classes}; export the run again")

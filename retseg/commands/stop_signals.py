@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM as one exception, so that a command can leave whole files and say what is done."""
 
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -15,14 +16,18 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def raising_stopped() -> Iterator[None]:
-    """Inside, the first signal raises Stopped in the main thread; a second one ends the process at once."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+def raising_stopped(stopped: Callable[[int], BaseException] = Stopped) -> Iterator[None]:
+    """Inside, the first signal raises `stopped(number)` in the main thread; a second one ends the process at once.
+
+    Processes that are forked inside (workers of a loader) leave signals to this one.
+    """
+    owner, numbers = os.getpid(), (signal.SIGINT, signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_DFL)
-        raise Stopped(number)
+        if os.getpid() == owner:
+            for each in numbers:
+                signal.signal(each, signal.SIG_DFL)
+            raise stopped(number)
 
     before = [signal.signal(number, stop) for number in numbers]
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.evaluation.atomic import free_mib
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
@@ -28,10 +28,10 @@ def faults_told(run_dir: Path, config: DictConfig) -> Iterator[None]:
             raise
         raise InputError(_no_room(Path(place), error.__cause__, run_dir)) from error
     except MisconfigurationException as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(f"trainer, callbacks: {reason:.400}; see what `--cfg job` prints for them") from error
     except (MemoryError, OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         if isinstance(error, MemoryError) or any(words in reason.lower() for words in NO_MEMORY):
             raise InputError(_no_memory(reason, config, run_dir)) from error
         if LOST_WORKER in reason.lower():

@@ -12,7 +12,7 @@ from retseg.data.audit_findings import Comparison, Finding, in_blocks, pairs_wit
 from retseg.data.audit_relations import AuditRecord, volume_ranks
 from retseg.data.digest import data_digests, total_digest
 from retseg.data.fingerprint import COLUMNS, COPY_SIMILARITY, ROWS
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 
 DEFINITIONS = {
     "copies": "B-scans that are also there in any form: the next four rows together",
@@ -151,7 +151,7 @@ class Audit:
             if told not in CONTENT:
                 raise ValueError(f"content {told!r} is none of {', '.join(CONTENT)}")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise InputError(
                 f"{path}: no audit ({type(error).__name__}: {reason}); make it by `retseg audit`"
             ) from error

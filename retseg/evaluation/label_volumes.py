@@ -21,7 +21,7 @@ from retseg.data.readers.names import natural_key
 from retseg.data.readers.tiff_scale import TiffScale, tiff_scale
 from retseg.data.sources.mapped import mapped_npy
 from retseg.data.sources.pixels import stated_spacing
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.evaluation.label_files import (
     ENDINGS,
     INDEX_MODES,
@@ -205,7 +205,7 @@ def _read_tiff(path: Path, ignore_labels: Sequence[int]) -> LabelVolume:
     except InputError:
         raise
     except Exception as error:  # Pillow raises whatever a damaged byte leads it to
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(f"{path}: not a whole image ({reason}); save it again") from error
     scale = tiff_scale(tags)
     spacing = None if scale.spacing == Spacing() else scale.spacing

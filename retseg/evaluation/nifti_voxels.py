@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from retseg.bscan import Array
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 
 LARGEST_BYTES = 2**30
 """Of the voxels of a file, as they are computed with."""
@@ -38,7 +38,7 @@ def read_voxels(path: Path) -> Voxels:
     except InputError:
         raise
     except Exception as error:  # nibabel raises whatever a damaged byte leads it to
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(f"{path}: not a whole NIfTI file ({reason:.300}); save it again") from error
     return Voxels(values, (sizes[0], sizes[1], sizes[2]), unit)
 

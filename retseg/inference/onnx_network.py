@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.inference.network import NetworkCard, ScanNetwork
 from retseg.inference.onnx_checks import refuse_hostile
 from retseg.inference.torch_network import FLUID, GRAY_LEVELS, INPUT, OUTPUTS, network_of, on_multiples
@@ -131,7 +131,7 @@ def _session(path: Path, content: bytes) -> Any:
     try:
         return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own errors have no class in common but this one
-        line = " ".join(str(error).split())
+        line = one_line(error)
         raise InputError(f"{path}: onnxruntime cannot load it ({line:.160}); export the run again") from error
 
 

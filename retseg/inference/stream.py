@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from retseg.data.readers.volume import ScanVolume
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.evaluation.atomic import FullDiskError
 from retseg.evaluation.parallel import in_order
 from retseg.inference.predicted import PredictedScan, PredictedVolume
@@ -61,7 +61,7 @@ def in_volumes(
         except FullDiskError:
             raise
         except InputError as error:
-            return Failure(volume.scan_name(number), " ".join(str(error).split()))
+            return Failure(volume.scan_name(number), one_line(error))
         except OSError as error:
             reason = f"{error.filename or volume.path}: {error.strerror or error}; get the file again"
             return Failure(volume.scan_name(number), reason)

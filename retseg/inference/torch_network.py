@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.evaluation.network_outputs import logits_and_fluid
 from retseg.inference.network import NetworkCard, ScanNetwork
 
@@ -60,7 +60,7 @@ def as_program(net: nn.Module, size: tuple[int, int] | None) -> ExportedProgram:
     try:
         program = torch.export.export(net, (example,), dynamic_shapes=({**dims},))
     except (RuntimeError, ValueError, torch._dynamo.exc.UserError) as error:
-        line = " ".join(str(error).split())
+        line = one_line(error)
         raise InputError(
             f"{type(net.net).__name__}: torch.export cannot follow it ({line:.160}); export --format safetensors"
         ) from error

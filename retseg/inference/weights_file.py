@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.inference.network import NetworkCard
 from retseg.inference.onnx_network import CARD, DIGEST, texts_digest
 
@@ -47,7 +47,7 @@ def read_weights(path: Path) -> WeightsFile:
             texts = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
     except (SafetensorError, OSError) as error:
-        line = " ".join(str(error).split())
+        line = one_line(error)
         raise InputError(f"{path}: no safetensors file, or damaged ({line:.120}); export the run again") from error
     if missing := [name for name in (CARD, ARCHITECTURE) if name not in texts]:
         raise InputError(

@@ -11,7 +11,7 @@ import torchvision.models  # type: ignore[import-untyped]  # it has no marker of
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor  # type: ignore[import-untyped]
 
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.models.blocks import Norm, UpAndJoin, Upsample2x2, cut_to, initialise_he, pad_to_multiple
 from retseg.models.layer_names import papers_names
 
@@ -103,7 +103,7 @@ class EncoderUNet(nn.Module):
             whole = torchvision.models.get_model(self.encoder_name, weights="DEFAULT", progress=False)
         except (OSError, RuntimeError) as error:
             raise InputError(
-                f"model.pretrained: no weights for {self.encoder_name} ({' '.join(str(error).split()):.120}); go "
+                f"model.pretrained: no weights for {self.encoder_name} ({one_line(error):.120}); go "
                 "online once, or set model.pretrained=false"
             ) from error
         theirs = _of_one_channel(whole, LEVELS[self.encoder_name].first).state_dict()

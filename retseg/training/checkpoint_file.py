@@ -22,7 +22,7 @@ import torch
 from torch.serialization import MAP_LOCATION
 
 from retseg import __version__
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.evaluation.atomic import replacing_file
 
 FORMAT = 1
@@ -207,14 +207,14 @@ def _check_records(path: Path, file: BinaryIO, size: int, *, has_seal: bool) -> 
     ) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: damaged ({_one_line(error):.120}); take it from a copy, or train again") from error
+        raise InputError(f"{path}: damaged ({one_line(error):.120}); take it from a copy, or train again") from error
     if damaged is not None:
         raise InputError(f"{path}: damaged, {damaged:.60} fails its CRC; take it from a copy, or train again")
 
 
 def _reason(error: Exception) -> str:
     """Why torch does not load a file that is whole, in words."""
-    line = _one_line(error)
+    line = one_line(error)
     if match := re.search(r"GLOBAL (\S+)", line):
         return f"holds more than numbers ({match[1]:.60}); retseg runs no code of a checkpoint, take one that it wrote"
     return f"cannot be read as a checkpoint ({type(error).__name__}: {line:.100}); take one that retseg wrote"
@@ -231,7 +231,3 @@ def _whole_beside(path: Path) -> tuple[Path, int] | None:
                 continue  # damaged too
     epoch, newest = max(found, default=(0, None))
     return None if newest is None else (newest, epoch)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -11,7 +11,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from retseg.data.dataset import Batch
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.evaluation.atomic import replacing_file
 
 FOLDER = "nonfinite"
@@ -77,5 +77,5 @@ def _keep(folder: Path, batch: Batch, report: dict[str, Any]) -> str:
         with replacing_file(folder / "report.json") as partial:
             partial.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     except (OSError, InputError) as error:
-        return f" (they could not be kept: {' '.join(str(error).split())})"
+        return f" (they could not be kept: {one_line(error)})"
     return f", kept in {folder}"

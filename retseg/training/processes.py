@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from lightning import Trainer
 
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.training.datamodule import OctDataModule
 
 LOST = ("gloo", "nccl", "connection closed by peer", "connection reset by peer", "broken pipe", "socket timeout")
@@ -36,7 +36,7 @@ def lost_process_told(trainer: Trainer, run_dir: Path) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         is_lost = isinstance(error, torch.distributed.DistError) or any(word in reason.lower() for word in LOST)
         if trainer.world_size == 1 or not is_lost:
             raise

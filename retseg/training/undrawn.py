@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from lightning import Trainer
 
+from retseg.errors import one_line
+
 
 class Undrawn:
     """What a run could not draw; `lines` says what and why."""
@@ -19,7 +21,7 @@ class Undrawn:
         try:
             yield
         except Exception as error:  # of any kind: pixels, fonts, memory, a full disk; none is worth a training
-            line = f"{what}: not drawn ({type(error).__name__}: {' '.join(str(error).split()):.300})"
+            line = f"{what}: not drawn ({type(error).__name__}: {one_line(error):.300})"
             self.lines.append(line)
             warnings.warn_explicit(f"{line}; training goes on", UserWarning, filename="retseg", lineno=0)
 
