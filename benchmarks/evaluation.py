@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from retseg.build import build_frame, build_net, build_source, load_config, load_net
 from retseg.commands.config_folder import compose_config
 from retseg.commands.evaluate import evaluate_run, tell
-from retseg.data.sources.hdf5 import convert
+from retseg.data.sources.hdf5_convert import convert
 from retseg.data.sources.phantom import PhantomSource
 from retseg.data.splits import SubjectHoldout
 from retseg.evaluation.inference import network_input, windowed

@@ -30,11 +30,13 @@ from benchmarks.fuzz_readers import (
 )
 from retseg.anatomy import SURFACE_NAMES
 from retseg.data.sources.duke import DukeSource
-from retseg.data.sources.hdf5 import Hdf5Source, convert
+from retseg.data.sources.hdf5 import Hdf5Source
+from retseg.data.sources.hdf5_convert import convert
 from retseg.data.sources.paper_arrays import IMAGES_FILE, LABELS_FILE, PaperArraysSource
 from retseg.data.sources.phantom import PhantomSource
 from retseg.data.sources.phantom_export import HEADER_V5, write_duke_mat
 from retseg.evaluation.store import write_npz
+from tests.data.readers import fda_made
 from tests.data.readers.dicom_made import oct_dataset, save, shared_groups
 from tests.data.readers.vendor_made import e2e_bytes, raster, reflectances, vol_bytes, write_xml
 
@@ -130,6 +132,11 @@ def _e2e(folder: Path) -> Path:
     stored = np.random.default_rng(5).integers(55000, 64000, (3, ROWS, COLUMNS)).astype(np.uint16)
     (folder / "scan.e2e").write_bytes(e2e_bytes({7: list(zip((2, 1, 3), stored, raster(3), strict=True))}))
     return folder / "scan.e2e"
+
+
+def _fda(chunk: bytes, folder: Path) -> Path:
+    (folder / "scan.fda").write_bytes(fda_made.fda_bytes(chunk))
+    return folder / "scan.fda"
 
 
 def _paper(spoils: str, folder: Path) -> Path:
@@ -258,6 +265,8 @@ FILES = (
     Format("dicom jpeg 2000", partial(_dicom, syntax="1.2.840.10008.1.2.4.90"), read_scans),
     Format("vol", _vol, read_scans),
     Format("e2e", _e2e, read_scans),
+    Format("fda", partial(_fda, fda_made.pictures(PIXELS)), read_scans),
+    Format("fda 16 bit", partial(_fda, fda_made.deep(PIXELS)), read_scans),
     Format("xml", lambda folder: write_xml(folder, PIXELS, raster(3)), read_scans),
     Format("plain image", partial(_picture, "scan.tif"), read_plain_image),
     Format("nifti", _nifti, read_label_file),

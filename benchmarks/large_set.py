@@ -12,7 +12,8 @@ from scipy.ndimage import uniform_filter1d
 
 from retseg import __version__
 from retseg.anatomy import CLASS_NAMES, SURFACE_NAMES
-from retseg.data.sources.hdf5 import _SCAN_DTYPE, FORMAT, FORMAT_VERSION
+from retseg.data.sources.hdf5_index import write_index
+from retseg.data.sources.hdf5_subject import FORMAT, FORMAT_VERSION, SCAN_DTYPE
 from retseg.data.sources.phantom import PhantomSource
 
 PER_SUBJECT = 100
@@ -39,12 +40,13 @@ def write_large_set(folder: Path, num_scans: int, height: int = 64, width: int =
             "surface_rows": np.take_along_axis(rows[picks], columns[:, None], axis=2).astype(np.float32),
         }
         _write_subject(folder / f"p{number:05d}.h5", stacks)
+    write_index(folder)
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def _write_subject(path: Path, stacks: dict[str, np.ndarray]) -> None:
     count = len(stacks["images"])
-    table = np.zeros(count, _SCAN_DTYPE)
+    table = np.zeros(count, SCAN_DTYPE)
     table["grader"], table["bscan"] = 1, np.arange(count)
     table["images"] = table["surface_rows"] = np.arange(count)
     table["masks"] = table["fluids"] = -1
@@ -66,4 +68,4 @@ def _write_subject(path: Path, stacks: dict[str, np.ndarray]) -> None:
         for name, stack in stacks.items():
             chunks = (1, *stack.shape[1:])
             file.create_dataset(name, data=stack, chunks=chunks, compression="gzip", compression_opts=1, shuffle=True)
-        file.attrs["about"] = json.dumps(about)
+        file.attrs["about"] = np.bytes_(json.dumps(about).encode())

@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from retseg.data.sources.hdf5 import Hdf5Source, convert
+from retseg.data.sources.hdf5 import Hdf5Source
+from retseg.data.sources.hdf5_convert import convert
 from retseg.data.sources.phantom import PhantomSource
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from retseg.anatomy import NUM_SURFACES, SURFACE_NAMES
 from retseg.bscan import Array, BScan, Eye, ScanKey
-from retseg.data.sources.hdf5 import Hdf5Source, convert
+from retseg.data.sources.hdf5 import Hdf5Source
+from retseg.data.sources.hdf5_convert import convert
 from retseg.errors import InputError
 from retseg.inference.predicted import Finding, PredictedScan
 from retseg.view.refusal import Refusal

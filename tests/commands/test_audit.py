@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from retseg.__main__ import main
-from retseg.data.sources.hdf5 import convert
+from retseg.data.sources.hdf5_convert import convert
 from retseg.data.sources.phantom import PhantomSource
 from retseg.data.sources.phantom_export import write_duke_mat
 from tests.conftest import TINY

@@ -15,7 +15,7 @@ from retseg.commands.calibration import Call, calibrate_runs, held_out_scans
 from retseg.commands.calibration_report import tell_calibration
 from retseg.commands.open_network import REFERENCE, open_scan_network
 from retseg.commands.scored_run import open_run
-from retseg.data.sources.hdf5 import convert
+from retseg.data.sources.hdf5_convert import convert
 from retseg.data.sources.phantom import PhantomSource
 from retseg.errors import InputError
 from retseg.inference.intervals import find_intervals

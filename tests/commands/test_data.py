@@ -56,7 +56,19 @@ def test_convert_makes_up_a_phantom(monkeypatch, capsys, tmp_path):
     assert code == 0
     assert "11 B-scans in 1 files" in said
     assert "(phantom, labels exact)" in said
-    assert [path.name for path in tmp_path.iterdir()] == ["s01.h5"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".retseg_index", "s01.h5"]
+
+
+def test_index_is_written_anew_and_refused_where_nothing_is(monkeypatch, capsys, tmp_path):
+    retseg(monkeypatch, capsys, "data", "convert", "-s", "phantom", "--num-subjects", 1, "-o", tmp_path)
+    (tmp_path / ".retseg_index").write_bytes(b"damaged")
+    assert retseg(monkeypatch, capsys, "data", "index", tmp_path)[:2] == (0, f"{tmp_path}: 1 file(s) in .retseg_index\n")
+    assert Hdf5Source(tmp_path).notices == ()
+    code, _, told = retseg(monkeypatch, capsys, "data", "index", tmp_path / "gone")
+    assert code == 2
+    assert (
+        told == f"retseg: {tmp_path / 'gone'}: no file of `retseg data convert` here; name the folder that holds them\n"
+    )
 
 
 def test_convert_overwrites_when_told(monkeypatch, capsys, tmp_path, arrays):

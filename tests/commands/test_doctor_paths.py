@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from retseg.commands.doctor_files import evenly
-from retseg.data.sources.hdf5 import convert
+from retseg.data.sources.hdf5_convert import convert
 from retseg.data.sources.phantom import PhantomSource
 
 

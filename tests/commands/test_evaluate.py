@@ -13,7 +13,7 @@ import yaml
 
 from retseg.anatomy import LAYER_NAMES
 from retseg.commands.evaluate import ensure_evaluated, evaluate_run, pool_evaluations
-from retseg.data.sources.hdf5 import convert
+from retseg.data.sources.hdf5_convert import convert
 from retseg.data.sources.phantom import PhantomSource
 from retseg.errors import InputError
 from tests.commands.trained import train_in

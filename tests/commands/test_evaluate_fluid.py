@@ -11,7 +11,7 @@ import yaml
 
 from retseg.bscan import ScanKey
 from retseg.commands.evaluate import evaluate_run, pool_evaluations
-from retseg.data.sources.hdf5 import convert
+from retseg.data.sources.hdf5_convert import convert
 from retseg.data.sources.phantom import PhantomSource
 from retseg.evaluation.store import read_npz
 from retseg.metrics.fluid import dice, fluid_counts

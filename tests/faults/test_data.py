@@ -16,7 +16,8 @@ import scipy.io
 
 from retseg.bscan import ScanKey
 from retseg.data.audit import Audit
-from retseg.data.sources.hdf5 import Hdf5Source, convert
+from retseg.data.sources.hdf5 import Hdf5Source
+from retseg.data.sources.hdf5_convert import convert
 from retseg.data.sources.mat import list_variables
 from retseg.data.split_file import read_split_file
 from retseg.errors import InputError

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from retseg.bscan import Array, ScanKey, Spacing
-from retseg.data.sources.hdf5 import Hdf5Source, convert
+from retseg.data.sources.hdf5 import Hdf5Source
+from retseg.data.sources.hdf5_convert import convert
 from retseg.data.sources.phantom import PhantomSource
 from retseg.errors import InputError
 from retseg.geometry.surfaces import paint_mask

@@ -3,14 +3,13 @@
 A file is open for the length of a read (under a millisecond to open), B-scan by B-scan. N B-scans, H rows, W columns.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from retseg.bscan import Array, Eye, Spacing
+from retseg.bscan import Array, Spacing
 from retseg.data.readers.arrays import ArrayFile
 from retseg.data.readers.choice import Declared, choose_array
 from retseg.data.readers.held import Shelf
@@ -19,8 +18,8 @@ from retseg.data.readers.matlab import DUKE_DISTANCE
 from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.volume import RawBScan, ScanVolume
 from retseg.data.sources.duke import OFFICIAL_SHAPE, DukeSource
-from retseg.data.sources.hdf5 import FORMAT, Hdf5Source
-from retseg.data.sources.pixels import stated_spacing
+from retseg.data.sources.hdf5 import Hdf5Source
+from retseg.data.sources.hdf5_subject import FORMAT, read_subject
 from retseg.data.sources.safe_hdf5 import (
     checked_dataset,
     checked_values,
@@ -33,8 +32,6 @@ from retseg.errors import InputError
 
 _MOST_OBJECTS = 10_000
 """Arrays and groups that are looked at: a small file can hold a loop of groups."""
-
-_EYES: tuple[Eye | None, ...] = (None, "OD", "OS")
 
 
 def open_hdf5_file(path: Path, options: ReadOptions, shelf: Shelf) -> list[ScanVolume]:
@@ -52,11 +49,10 @@ def _converted(path: Path) -> ScanVolume:
     keys = {key.bscan: key for key in reversed(source.keys)}
     numbers = tuple(sorted(keys))
     with open_hdf5(path) as file:
-        images = checked_dataset(file, "images", path, one_row=True)
-        check_size(images.shape[1:], path)
-        spacings, eyes = _scales(
-            checked_dataset(file, "scans", path)[()], json.loads(text_attribute(file, "about", path)), path
-        )
+        check_size(checked_dataset(file, "images", path, one_row=True).shape[1:], path)
+    table = read_subject(path)
+    spacings = {table.spacing(row) for row in range(len(table.rows))}
+    eyes = {table.eye(row) for row in range(len(table.rows))}
     is_duke = source.name == DukeSource.name
     num_bscans = max(numbers[-1] + 1, OFFICIAL_SHAPE[2] if is_duke else 0)
     unequal = ("the pixel size differs among its B-scans and is taken as unknown",) if len(spacings) > 1 else ()
@@ -80,15 +76,6 @@ def _converted(path: Path) -> ScanVolume:
         subject=source.keys[0].subject,
         notices=(*unequal, *((left_out,) if len(numbers) < num_bscans else ())),
     )
-
-
-def _scales(table: Array, about: dict[str, Any], path: Path) -> tuple[set[Spacing], set[Eye | None]]:
-    """The pixel sizes and eyes in the table of a file that `Hdf5Source` has checked."""
-    spacings = set()
-    for row in table:
-        source = about["spacing_sources"][row["spacing_source"]]
-        spacings.add(stated_spacing((row["axial_um"], row["lateral_um"]), source, path))
-    return spacings, {_EYES[row["eye"]] for row in table}
 
 
 def _any_file(file: Any, path: Path, options: ReadOptions) -> ScanVolume:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from retseg.bscan import BScan, ScanKey, Spacing
-from retseg.data.sources.hdf5 import convert
+from retseg.data.sources.hdf5_convert import convert
 from retseg.errors import InputError
 from retseg.geometry.volume_map import BScanDistance
 from tests.data.readers.drawn_scans import drawn, line, only, stacked

@@ -11,7 +11,7 @@ import scipy.io
 from retseg.bscan import BScan
 from retseg.data.source import ScanSource
 from retseg.data.sources.duke import DukeSource
-from retseg.data.sources.hdf5 import convert
+from retseg.data.sources.hdf5_convert import convert
 from retseg.data.sources.phantom import PhantomSource
 from retseg.errors import InputError
 from retseg.geometry.surfaces import paint_mask

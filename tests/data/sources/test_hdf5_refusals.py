@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from retseg.bscan import ScanKey
-from retseg.data.sources.hdf5 import Hdf5Source, convert
+from retseg.data.sources.hdf5 import Hdf5Source
+from retseg.data.sources.hdf5_convert import convert
 from retseg.errors import InputError
 from tests.data.sources.hand_made import Scans, scan
 

@@ -1,0 +1,26 @@
+"""A new HDF5 file that is whole or not there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from retseg.data.sources.safe_hdf5 import one_line
+from retseg.errors import InputError
+
+
+@contextmanager
+def new_hdf5(path: Path) -> Iterator[Any]:
+    """An open `h5py.File` that takes the place of path once it is whole; nothing is left of it otherwise."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with h5py.File(part, "w") as file:
+            yield file
+        part.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({one_line(error)}); choose a folder with room") from error
+    finally:
+        part.unlink(missing_ok=True)
