@@ -1,13 +1,13 @@
 """What a set's size costs: time to the first batch, scans a second, memory; training, its data alone, prediction.
 
-Run `python -m benchmarks.size [--scans 500 5000 50000] [--predict 500 5000]`; with `--keys 1000000` for lists of keys.
+Run `python -m benchmarks.size [--scans 500 5000 50000] [--predict 500 5000] [--epoch] [--only train]`; with `--keys
+1000000` for lists of keys.
 
 Sets are `benchmarks.large_set`, 64 x 96, 100 B-scans a subject, one subject in five validates. Nothing is kept in
 memory (data.cache=false; auto adds up to 2 GiB), no loader workers, one thread. Each row is a process of its own.
 Seconds are of processor time, so that another process on the machine does not count; imports are left out of the time
-to the first batch. Training stops after STEPS steps of 32; what reads the data alone, the audit and prediction go to
-the end. Memory is the resident
-set's peak.
+to the first batch. Training stops after STEPS steps of 32, with --epoch at the end of an epoch; what reads the data
+alone, the audit and prediction go to the end. Memory is the resident set's peak.
 """
 
 import argparse
@@ -32,8 +32,8 @@ BATCH = 32
 SPLIT = ("split=subject_kfold", "split.num_folds=5")
 
 
-def train(data: Path, run: Path) -> dict[str, float]:
-    """A narrow network for STEPS steps through `python -m retseg.train`'s own main, in this process."""
+def train(data: Path, run: Path, num_steps: int = STEPS) -> dict[str, float]:
+    """A narrow network for some steps through `python -m retseg.train`'s own main, in this process."""
     from retseg.commands import training as _imports  # noqa: F401  not counted
     from retseg.train import main
     from retseg.training.module import SegmentationModule
@@ -44,7 +44,7 @@ def train(data: Path, run: Path) -> dict[str, float]:
     def marked(self: SegmentationModule, batch: Any, batch_idx: int) -> None:
         marks.append(_spent())
         peaks.append(_peak())
-        if len(marks) > STEPS:
+        if len(marks) > num_steps:
             raise SystemExit
         seed_step(self, batch, batch_idx)
 
@@ -56,8 +56,14 @@ def train(data: Path, run: Path) -> dict[str, float]:
     ]  # fmt: skip
     with suppress(SystemExit):
         main()
-    rate = BATCH * STEPS / (marks[-1] - marks[0])
+    rate = BATCH * num_steps / (marks[-1] - marks[0])
     return {"first batch, s": marks[0] - begun, "scans/s": rate, "first batch MiB": peaks[0], "peak MiB": peaks[-1]}
+
+
+def train_epoch(data: Path, run: Path) -> dict[str, float]:
+    """The same for the steps of a whole epoch: four subjects of five."""
+    num_scans = PER_SUBJECT * len(list(data.glob("*.h5")))
+    return train(data, run, num_scans * 4 // 5 // BATCH - 1)
 
 
 def audit(data: Path, run: Path) -> dict[str, float]:
@@ -103,6 +109,9 @@ def predict(data: Path, run: Path) -> dict[str, float]:
     save = ("surfaces", "thickness", "tables")
     predict_all(Call((data,), run.parent / f"{data.name}_out", (made,), save=save, is_forced=True, quiet=True))
     return {"scans/s": num_scans / (_spent() - begun), "peak MiB": _peak()}
+
+
+WORK = {"read": read, "train": train, "train_epoch": train_epoch, "audit": audit, "predict": predict}
 
 
 def keys(num_keys: int) -> dict[str, float]:
@@ -152,12 +161,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scans", type=int, nargs="+", default=[500, 5000, 50000])
     parser.add_argument("--predict", type=int, nargs="*", default=[500, 5000])
+    parser.add_argument("--epoch", action="store_true")
+    parser.add_argument("--only", choices=tuple(WORK))
     parser.add_argument("--keys", type=int)
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         what, data, run = options.child
-        found = {"train": train, "read": read, "audit": audit, "predict": predict}[what](Path(data), Path(run))
+        found = WORK[what](Path(data), Path(run))
         print("\n" + json.dumps(found))
         return
     if options.keys:
@@ -173,7 +184,9 @@ def main() -> None:
             data = folder / f"set_{num_scans}"
             gigabytes = write_large_set(data, num_scans) / 1e9
             run = folder / f"run_{num_scans}"
-            for what in ("read", "train", "audit", *(["predict"] if num_scans in options.predict else [])):
+            training = "train_epoch" if options.epoch else "train"
+            every = ("read", training, "audit", *(["predict"] if num_scans in options.predict else []))
+            for what in [options.only] if options.only else every:
                 found = _in_process(what, data, run)
                 console.print(f"{what} {num_scans}: {found}")
                 cells = (f"{found[name]:.4g}" if name in found else "" for name in columns)
