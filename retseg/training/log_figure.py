@@ -4,6 +4,7 @@ Figures are also saved in the run folder, so that a run without any dashboard ha
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from lightning import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from retseg.figures.saving import save_png_and_pdf
+from retseg.training.tensorboard_run import attempted
 from retseg.training.wandb_run import RunLogger
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def log_figure(trainer: Trainer, key: str, figure: "Figure") -> Path:
             logger.log_image(key=key, images=[str(path)], step=trainer.global_step)
         elif isinstance(logger, TensorBoardLogger):
             figure.set_dpi(100)  # the PDF has left its own
-            logger.experiment.add_figure(key, figure, trainer.global_step)
+            attempted(logger, partial(_add, logger, "figure", key, figure, trainer.global_step))
     return path
 
 
@@ -49,7 +51,11 @@ def log_table(trainer: Trainer, key: str, columns: Sequence[str], rows: Sequence
         if isinstance(logger, RunLogger):
             logger.log_table(key=key, columns=list(columns), data=[list(row) for row in rows], step=trainer.global_step)
         elif isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_text(key, _markdown(columns, rows), trainer.global_step)
+            attempted(logger, partial(_add, logger, "text", key, _markdown(columns, rows), trainer.global_step))
+
+
+def _add(logger: TensorBoardLogger, kind: str, *what: Any) -> None:
+    getattr(logger.experiment, f"add_{kind}")(*what)
 
 
 def _markdown(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
@@ -81,10 +87,12 @@ def log_summary(trainer: Trainer, values: Mapping[str, Cell]) -> None:
         if isinstance(logger, RunLogger):
             logger.log_summary(values)
         elif isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_text("best", _markdown(("what", "value"), list(values.items())), trainer.global_step)
+            table = _markdown(("what", "value"), list(values.items()))
+            attempted(logger, partial(_add, logger, "text", "best", table, trainer.global_step))
             numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
             overall = {name: value for name, value in numbers.items() if name.count("/") == 1}  # not those by class
             logger.log_hyperparams(logger.hparams, overall, trainer.global_step)
+            logger.save()  # the last of this run: what cannot be written is told now
 
 
 def log_tags(trainer: Trainer, tags: Sequence[str]) -> None:
@@ -93,7 +101,7 @@ def log_tags(trainer: Trainer, tags: Sequence[str]) -> None:
         if isinstance(logger, RunLogger):
             logger.log_tags(tags)
         elif isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_text("tags", ", ".join(tags), trainer.global_step)
+            attempted(logger, partial(_add, logger, "text", "tags", ", ".join(tags), trainer.global_step))
 
 
 def log_checkpoint(trainer: Trainer, path: Path, aliases: Sequence[str], metadata: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Weights & Biases: where its runs go, when they end, and that they stop nothing. No other file imports wandb."""
 
+import logging
 import netrc
 import os
 import warnings
@@ -127,6 +128,7 @@ def _started(project: str, folder: Path, name: str, group: str | None, tags: lis
         place: dict[str, Any] = {"project": project, "dir": str(folder), "name": name, "group": group, "tags": tags}
         try:
             run = wandb.init(**place, mode=mode, settings=settings)  # type: ignore[arg-type]
+            _own_log_is_quiet()
             run.define_metric("epoch")
             for curves in EPOCH_CURVES:
                 run.define_metric(curves, step_metric="epoch")
@@ -135,6 +137,12 @@ def _started(project: str, folder: Path, name: str, group: str | None, tags: lis
             _warn(f"W&B does not start {mode} ({_told(error)})")
             _let_go()
     return wandb.init(mode="disabled")
+
+
+def _own_log_is_quiet() -> None:
+    """W&B's own log file (debug.log) may fail in silence: Python would show a traceback a line, a run loses nothing."""
+    for handler in logging.getLogger("wandb").handlers:
+        handler.handleError = lambda record: None  # type: ignore[method-assign]
 
 
 def _sweep_of(folder: Path) -> str | None:

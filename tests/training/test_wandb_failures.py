@@ -1,8 +1,10 @@
 """W&B may die, hang or be out of reach: training ends all the same, says so in a line, and the next job logs again."""
 
 import gc
+import logging
 import subprocess
 import time
+from types import SimpleNamespace
 
 import pytest
 import wandb
@@ -94,6 +96,23 @@ def test_where_wandb_does_not_start_at_all_a_run_goes_without(monkeypatch, tmp_p
     logger.log_metrics({"val/loss": 1.5}, step=3)
     logger.log_tags(["leaky"])
     logger.log_checkpoint(tmp_path / "no file", ["best"], {})
+
+
+def test_its_own_log_on_a_full_disk_shows_nothing(monkeypatch, tmp_path, capfd):
+    own = logging.getLogger("wandb")
+
+    def start(**given):
+        own.addHandler(logging.FileHandler("/dev/full"))
+        return SimpleNamespace(define_metric=lambda *_, **__: None)
+
+    monkeypatch.setattr(wandb_run.wandb, "init", start)
+    wandb_run._started("retseg", tmp_path, "name", None, [])
+    own.warning("a line")
+    handler = own.handlers[-1]
+    own.removeHandler(handler)
+    with pytest.raises(OSError, match="No space left"):
+        handler.close()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_network_that_goes_away_holds_nothing_up(server, monkeypatch, tmp_path):
