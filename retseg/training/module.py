@@ -10,11 +10,13 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torchmetrics import MeanMetric, Metric
 
 from retseg.anatomy import CLASS_NAMES
 from retseg.data.augmentation import Augmentation
 from retseg.data.dataset import Batch
 from retseg.metrics.overlap import OverlapScores
+from retseg.training.epoch_so_far import KEY, Sums, is_mid_epoch, sums_so_far, take_up, warn_of_lost_sums
 from retseg.training.history import HistoryLogger
 from retseg.training.joint import JointLoss, JointNet
 from retseg.training.mean_teacher import MeanTeacher
@@ -36,7 +38,7 @@ class SegmentationModule(LightningModule):
     of their share, and each scan counts once in every score.
     With a teacher also train/teacher_loss, which train/loss holds already.
     Every step starts from random state of its own, seeded by (seed, epoch, step), so that a resumed run draws what an
-    undisturbed one would have drawn.
+    undisturbed one would have drawn. A checkpoint of mid-epoch holds the sums of its steps so far.
     """
 
     def __init__(
@@ -58,6 +60,10 @@ class SegmentationModule(LightningModule):
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
         self._at_work: tuple[Batch, str] | None = None
+        self._is_mid_epoch = False
+        self._sums: Sums | None = None
+        self._lacks_sums = False
+        self.train_losses = nn.ModuleDict({name: MeanMetric("error") for name in _loss_names(teacher)})
         self.train_scores = OverlapScores(self.class_names)
         self.val_scores = OverlapScores(self.class_names)
 
@@ -66,21 +72,37 @@ class SegmentationModule(LightningModule):
         logits: Tensor = self.net(image)
         return logits
 
+    def on_train_start(self) -> None:
+        """Take up the sums of an epoch that was stopped midway."""
+        if self._sums is not None:
+            take_up(self._running, self._sums, self.global_rank, num_processes())
+        elif self._lacks_sums and self.trainer.is_global_zero:
+            warn_of_lost_sums(self.current_epoch + 1)
+        self._sums, self._lacks_sums = None, False
+
+    @property
+    def _running(self) -> dict[str, Metric]:
+        """What adds up over the steps of an epoch."""
+        losses = {name: metric for name, metric in self.train_losses.items() if isinstance(metric, Metric)}
+        return {**losses, "train_scores": self.train_scores}
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed this step."""
+        self._is_mid_epoch = True
         torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx, self.global_rank)) % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Scalar loss of a batch, augmented if training augments, with what a teacher says of it."""
         if self.augmentation is not None:
             batch = self.augmentation(batch)
-        if self.teacher is None:
-            loss = self._step("train", self.train_scores, batch)
-        else:
-            loss = self._taught_step(self.teacher, batch)
+        losses = self._plain_step(batch) if self.teacher is None else self._taught_step(self.teacher, batch)
+        loss = losses["train/loss"]
         self._at_work = (batch, f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
         if not torch.isfinite(loss):
             raise stopped_step(self, self.net, *self._at_work, f"loss {float(loss.detach())}")
+        for name, value in losses.items():
+            self.train_losses[name].update(value.detach(), num_counted(batch))  # type: ignore[operator]
+            self.log(name, self.train_losses[name], on_step=False, on_epoch=True)  # type: ignore[arg-type]
         return loss * share_of_step(num_counted(batch), loss.device)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -96,28 +118,30 @@ class SegmentationModule(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the validation scores. InputError where its loss is not finite (early stopping is mute)."""
-        loss = self._step("val", self.val_scores, batch)
+        logits, loss = self._logits_and_loss(batch)
+        if num_counted(batch):
+            self.val_scores.update(logits.detach(), batch["mask"])
+        self.log("val/loss", loss, on_step=False, on_epoch=True, batch_size=log_weight(batch), sync_dist=True)
         if num_counted(batch) and not torch.isfinite(loss):
             place = f"validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}"
             raise stopped_step(self, self.net, batch, place, f"loss {float(loss.detach())}")
 
-    def _step(self, stage: str, scores: OverlapScores, batch: Batch) -> Tensor:
+    def _plain_step(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss of a training step, by the name that it is logged under."""
         logits, loss = self._logits_and_loss(batch)
         if num_counted(batch):
-            scores.update(logits.detach(), batch["mask"])
-        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=log_weight(batch), sync_dist=True)
-        return loss
+            self.train_scores.update(logits.detach(), batch["mask"])
+        return {"train/loss": loss}
 
-    def _taught_step(self, teacher: MeanTeacher, batch: Batch) -> Tensor:
+    def _taught_step(self, teacher: MeanTeacher, batch: Batch) -> dict[str, Tensor]:
+        """The same with a teacher: their sum, and the teacher's part of it."""
         answer = teacher.answer(self.trainer, batch)
         batch = teacher.disturbed(batch)
         logits, loss = self._logits_and_loss(batch)
         taught = teacher.weighted_loss(logits, answer, batch["mask"], self.global_step)
         if num_counted(batch):
             self.train_scores.update(logits.detach(), batch["mask"])
-        losses = {"train/loss": loss + taught, "train/teacher_loss": taught}
-        self.log_dict(losses, on_step=False, on_epoch=True, batch_size=log_weight(batch), sync_dist=True)
-        return losses["train/loss"]
+        return {"train/loss": loss + taught, "train/teacher_loss": taught}
 
     def _logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits (N, C, H, W) and the scalar loss of a batch, from one forward pass."""
@@ -133,6 +157,7 @@ class SegmentationModule(LightningModule):
 
         Lightning hands them on after the checkpoint is written: a run killed between the two would never have them.
         """
+        self._is_mid_epoch = False
         self._log_scores("train", self.train_scores)
         self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         values = {name: float(value) for name, value in self.trainer.logged_metrics.items()}
@@ -171,13 +196,21 @@ class SegmentationModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the plateau scheduler, which Lightning does not know of."""
+        """Keep the plateau scheduler and, in mid-epoch, its sums so far: Lightning does not know of them."""
         if self._plateau is not None:
             checkpoint["plateau"] = self._plateau.state_dict()
+        if self._is_mid_epoch:
+            checkpoint[KEY] = sums_so_far(self._running)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember where the plateau scheduler was: it is made after this."""
+        """Remember where the plateau scheduler was, which is made after this, and the sums of an epoch's steps."""
         self._plateau_state = checkpoint.get("plateau")
+        self._sums = checkpoint.get(KEY)
+        self._lacks_sums = self._sums is None and is_mid_epoch(checkpoint)
+
+
+def _loss_names(teacher: MeanTeacher | None) -> tuple[str, ...]:
+    return ("train/loss",) if teacher is None else ("train/loss", "train/teacher_loss")
 
 
 def num_counted(batch: Batch) -> int:

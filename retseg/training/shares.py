@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sized
 import torch
 from torch import Tensor, distributed
 from torch.utils.data import DistributedSampler
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 from retseg.data.dataset import StandIn
 
@@ -54,6 +55,11 @@ def highest(number: int, device: torch.device) -> int:
     found = torch.tensor(number, device=device)
     distributed.all_reduce(found, distributed.ReduceOp.MAX)
     return int(found)
+
+
+def everyones(value: Tensor) -> Tensor:
+    """(W, ...) from a tensor (...) of each of W processes, in their order."""
+    return torch.stack([value] if num_processes() == 1 else gather_all_tensors(value))
 
 
 def num_processes() -> int:

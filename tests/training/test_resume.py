@@ -80,6 +80,7 @@ def test_sigterm_saves_after_the_step_leaves_with_143_and_resumes_in_mid_epoch(t
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 8
     resume(train, tmp_path)
     assert_same(weights(tmp_path), weights(undisturbed))
+    assert read_history(tmp_path / "metrics.csv") == read_history(undisturbed / "metrics.csv")
 
 
 @pytest.mark.slow
