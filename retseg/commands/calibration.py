@@ -1,6 +1,5 @@
 """What `retseg calibrate` does: predict held-out scans whole, fit, and write RUN/reference.json."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +13,7 @@ from retseg.commands.progress import progress
 from retseg.commands.scored_run import ALL, ScoredRun, ScoredScans, choose_scans, open_run
 from retseg.data.dataset import with_mask
 from retseg.errors import InputError
-from retseg.evaluation.atomic import replacing_file
-from retseg.evaluation.json_files import read_object
+from retseg.evaluation.json_files import read_object, write_object
 from retseg.evaluation.labelling import Labelling
 from retseg.evaluation.parallel import in_order
 from retseg.inference.calibration import Calibrated, ScanScores, calibrate, score_scan, to_json, with_entry
@@ -175,6 +173,5 @@ def _write(run: ScoredRun, entries: Sequence[dict[str, Any]], training: Mapping[
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: is damaged ({error!r}); delete it and calibrate again") from error
     content = {"format": 1, "weights_sha256": run.weights, "intervals": kept, "training": dict(training)}
-    with replacing_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_object(path, content)
     return path

@@ -1,6 +1,5 @@
 """`retseg compare SWEEP`: its jobs by their settings, best first, and which setting matters."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -125,7 +124,8 @@ def _forest_verdict(rows: "Sequence[Importance]", r_squared: float) -> str:
 
 def write_comparison(found: SweepComparison, folder: Path, output: Path) -> None:
     """jobs.csv, importance.csv, comparison.json, settings.png and .pdf, importance.png and .pdf."""
-    from retseg.evaluation.atomic import make_folder, replacing_file
+    from retseg.evaluation.atomic import make_folder
+    from retseg.evaluation.json_files import write_object
     from retseg.evaluation.output import write_csv
     from retseg.figures.saving import save_whole
     from retseg.figures.sweep_settings import parallel_settings, setting_importance
@@ -139,8 +139,7 @@ def write_comparison(found: SweepComparison, folder: Path, output: Path) -> None
     plain = [{name: None if value != value else value for name, value in row.items()} for row in rows]
     content = {"score": f"val/{found.score}", "settings": found.names, "jobs": jobs, "importance": plain}
     content |= {"definition": found.definition, "verdict": found.verdict}
-    with replacing_file(output / "comparison.json") as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_object(output / "comparison.json", content)
     caption = f"{folder.name}: {_stamp(found)}"
     settings = [settings_of(job, found.names) for job in found.jobs]
     values = [found.value(job) for job in found.jobs]

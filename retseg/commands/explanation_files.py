@@ -1,7 +1,6 @@
 """What `retseg explain` writes: maps as NPZ, tables as CSV and JSON, each whole or not at all."""
 
 import csv
-import json
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
@@ -16,6 +15,7 @@ from retseg.bscan import Array
 from retseg.commands.explained_scans import ExplainedScans, SeenScan
 from retseg.commands.scored_run import ScoredRun
 from retseg.evaluation.atomic import replacing_file
+from retseg.evaluation.json_files import write_object
 from retseg.explain.beyond_baselines import mean_interval, subject_means
 from retseg.explain.engine import Explanation
 from retseg.explain.image_grid import centres_px
@@ -110,8 +110,7 @@ def write_tables(
         "methods": list(dict.fromkeys(one.method for one in summaries)),
         "layers": {one.layer: one.module for one in summaries},
     }
-    with replacing_file(folder / EXPLANATION) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_object(folder / EXPLANATION, content)
 
 
 def write_trial(

@@ -1,6 +1,5 @@
 """`retseg repeat`: train a run again from its configuration, and say whether it came out the same."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,11 +67,11 @@ def _account(run: Path, epochs: int | None) -> dict[str, Any]:
 
 
 def _write(output: Path, content: dict[str, Any]) -> None:
-    from retseg.evaluation.atomic import make_folder, replacing_file
+    from retseg.evaluation.atomic import make_folder
+    from retseg.evaluation.json_files import write_object
 
     make_folder(output)
-    with replacing_file(output / ACCOUNT) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_object(output / ACCOUNT, content)
 
 
 def _refuse_unfinished(run: Path) -> None:

@@ -1,6 +1,5 @@
 """run.json: what a command that takes files leaves in its output folder, so that one sees what made them."""
 
-import json
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,8 +9,7 @@ from typing import Any
 
 from retseg import __version__
 from retseg.errors import InputError
-from retseg.evaluation.atomic import replacing_file
-from retseg.evaluation.json_files import read_object
+from retseg.evaluation.json_files import read_object, write_object
 
 RUN_FILE = "run.json"
 
@@ -29,8 +27,7 @@ def read_run_file(folder: Path, command: str) -> Mapping[str, Any] | None:
 
 def write_run_file(folder: Path, content: Mapping[str, Any]) -> None:
     """Write run.json."""
-    with replacing_file(folder / RUN_FILE) as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_object(folder / RUN_FILE, content)
 
 
 def versions(packages: Sequence[str]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """How a run's scores are kept, drawn and told: metrics.json, figures, and the table at the end."""
 
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from rich.table import Table
 from retseg.commands.training_scan import TrainingScan, training_scan
 from retseg.data.audit import Audit
 from retseg.data.splits import Split
-from retseg.evaluation.atomic import replacing_file
+from retseg.evaluation.json_files import write_object
 from retseg.figures.curves import history
 from retseg.figures.scans import confusion
 from retseg.training.datamodule import OctDataModule
@@ -118,8 +117,7 @@ def save_metrics(metrics: RunMetrics, run_dir: Path) -> None:
         "train": _plain(metrics.train),
         "definitions": DEFINITIONS,
     }
-    with replacing_file(run_dir / "metrics.json") as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_object(run_dir / "metrics.json", content)
 
 
 def _plain(scored: SetScores) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """How a sweep begins and ends: sweep.json, the command; summary.csv, a row a job, and the same as a table."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from retseg.commands.failed_run import Failure
 from retseg.commands.sweep_folder import SCORES, SweepJob, forget_refused, read_jobs
 from retseg.evaluation.atomic import make_folder, remove_partial, replacing_file
-from retseg.evaluation.json_files import read_object
+from retseg.evaluation.json_files import read_object, write_object
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,8 +36,7 @@ class SweepStart(Callback):
         remove_partial(SweepStart.folder, below=False)  # of its own files; jobs see to theirs
         forget_refused(SweepStart.folder)
         content = {"overrides": OmegaConf.to_container(config.hydra.overrides)}
-        with replacing_file(SweepStart.folder / SWEEP_FILE) as partial:
-            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_object(SweepStart.folder / SWEEP_FILE, content)
 
 
 def sweep_arguments(arguments: Sequence[str]) -> list[str]:

@@ -1,6 +1,5 @@
 """A job of a sweep: what it leaves in its folder, and that the sweep goes on when it fails."""
 
-import json
 import math
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from omegaconf import DictConfig
 
 from retseg.commands.failed_run import Failure, leave_failed, read_failure
 from retseg.commands.sweep_folder import JOB_FILE, REFUSED
-from retseg.evaluation.atomic import replacing_file
+from retseg.evaluation.json_files import write_object
 
 
 def run_job(config: DictConfig) -> float:
@@ -25,7 +24,7 @@ def run_job(config: DictConfig) -> float:
     content = _content()
     had_begun = (run_dir / "config.yaml").is_file()
     if not had_begun:
-        _write(run_dir / JOB_FILE, content)
+        write_object(run_dir / JOB_FILE, content)
     if _is_search() and (failure := read_failure(run_dir)) is not None:
         sys.stderr.write(f"retseg: {run_dir.name} failed before, and the search went on without it: {failure.reason}\n")
         raise RuntimeError(failure.reason)
@@ -37,7 +36,7 @@ def run_job(config: DictConfig) -> float:
             raise RuntimeError(failure.reason) from error
         return math.nan
     if not (run_dir / JOB_FILE).is_file():  # begun by a retseg that wrote none
-        _write(run_dir / JOB_FILE, content)
+        write_object(run_dir / JOB_FILE, content)
     return score
 
 
@@ -60,11 +59,6 @@ def _keep(run_dir: Path, error: Exception, content: dict[str, Any], had_begun: b
         leave_failed(run_dir, error)
     elif read_failure(run_dir) != failure:  # refused before it touched the folder
         place = run_dir.parent / REFUSED.format(number=content["job"])
-        _write(place, content | {"folder": run_dir.name, "reason": failure.reason})
+        write_object(place, content | {"folder": run_dir.name, "reason": failure.reason})
     sys.stderr.write(f"retseg: {run_dir.name} failed: {failure.reason}\n")
     return failure
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    with replacing_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""JSON files of a run folder."""
+"""JSON files of a run folder, read and written whole."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from retseg.errors import InputError
+from retseg.evaluation.atomic import replacing_file
 
 
 def read_object(path: Path) -> Mapping[str, Any]:
@@ -17,3 +18,9 @@ def read_object(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}, expected an object; make it again")
     return content
+
+
+def write_object(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object whole or not at all. InputError where it cannot be written, ValueError for nan."""
+    with replacing_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")

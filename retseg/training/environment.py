@@ -1,7 +1,6 @@
 """What a run ran on: environment.json, and the hash of its weights."""
 
 import hashlib
-import json
 import os
 import platform
 import sys
@@ -13,8 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from retseg.evaluation.atomic import replacing_file
-from retseg.evaluation.json_files import read_object
+from retseg.evaluation.json_files import read_object, write_object
 from retseg.training.installed import code_facts, package_versions
 from retseg.training.machine import (
     blas_facts,
@@ -70,8 +68,7 @@ def record_start(path: Path, seed: int) -> None:
         content["starts"] = [*starts, {**start, "differs": differences(content, now)}]
     else:
         content = {**now, "starts": [{**start, "differs": {}}]}
-    with replacing_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_object(path, content)
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[Any]]:
