@@ -3,7 +3,6 @@
 import secrets
 import signal
 import socket
-import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from retseg.errors import InputError
 from retseg.inference.network import ScanNetwork
 from retseg.view.app import Viewer, make_app
 from retseg.view.guard import Guard
+from retseg.view.own_folder import own_folder
 from retseg.view.session import Session
 
 ADDRESS = "127.0.0.1"
@@ -38,15 +38,15 @@ def serve(
 ) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; `tell` gets the address. InputError where the port is taken.
 
-    Dropped files lie in a temporary folder that is gone afterwards.
+    Dropped files lie in a temporary folder that is gone afterwards, after a kill when the next viewer starts.
     """
     with (
         _bound(port) as bound,
-        tempfile.TemporaryDirectory(prefix="retseg_view_", ignore_cleanup_errors=True) as folder,
+        own_folder() as folder,
         ThreadPoolExecutor(1, thread_name_prefix="retseg") as worker,
         suppress(KeyboardInterrupt),
     ):
-        session = Session(networks, Path(folder), max_bytes)
+        session = Session(networks, folder, max_bytes)
         token = secrets.token_urlsafe(16)
         port = bound.getsockname()[1]
         app = guarded(Viewer(session, worker, labels), token, port)
