@@ -9,6 +9,7 @@ import numpy as np
 
 from retseg.commands.doctor_files import check_volumes, evenly, scale
 from retseg.commands.doctor_findings import Finding, counted, first_of, note, ok, problem
+from retseg.commands.doctor_pixels import SeenPixels
 from retseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,11 +93,8 @@ def _check_source(folder: Path, choice: str) -> Iterator[Finding]:
 def _check_scans(source: "ScanSource", keys: "list[ScanKey]", num_all: int) -> Iterator[Finding]:
     """Scans read with their pixels: annotated columns, sizes, scale, copies; each that cannot be read is a problem."""
     from retseg.data.dataset import check_labels, with_mask
-    from retseg.data.fingerprint import pixels_sha256
 
-    failures, copies = [], []
-    shapes: dict[tuple[int, int], int] = {}
-    first: dict[str, ScanKey] = {}
+    seen, failures = SeenPixels(), []
     num_columns = num_annotated = num_unknown = 0
     for key in keys:
         try:
@@ -105,24 +103,20 @@ def _check_scans(source: "ScanSource", keys: "list[ScanKey]", num_all: int) -> I
         except InputError as error:
             failures.append(problem(key.name, str(error)))
             continue
-        shapes[scan.shape] = shapes.get(scan.shape, 0) + 1
+        seen.add(key.scan_name, scan.image)
         num_columns += scan.shape[1]
         num_annotated += annotated_columns(scan)
         num_unknown += scan.spacing.axial_um is None
-        before = first.setdefault(pixels_sha256(scan.image), key)
-        if before.scan_name != key.scan_name:
-            copies.append(note("copies", f"{key.scan_name} has the very pixels of {before.scan_name}; leave one out"))
     yield from first_of(failures, "scans that cannot be read")
-    num = sum(shapes.values())
+    num = seen.shapes.total()
     if num:
         share = num_annotated / num_columns
         spread = "" if len(keys) == num_all else f"; {len(keys)} of {num_all} scans read, evenly spread"
         told = f"{num_annotated} of {num_columns} annotated ({share:.0%}), in {counted(num, 'scan')}{spread}"
         yield ok("columns", told)
-    if len(shapes) > 1:
-        told = ", ".join(f"{count} of {rows} x {columns}" for (rows, columns), count in sorted(shapes.items())[:5])
-        yield note("sizes", f"{len(shapes)} sizes (rows x columns): {told}; data.size makes them one")
-    yield from first_of(copies, "copies")
+    if len(seen.shapes) > 1:
+        yield from seen.sizes()
+    yield from seen.copies()
     yield from scale(num_unknown, num, "scan", "scores stay in px")
 
 

@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, TypeVar
 
 from retseg.commands.doctor_findings import Finding, counted, first_of, note, ok, problem
+from retseg.commands.doctor_pixels import SeenPixels
 from retseg.errors import InputError, one_line
 
 if TYPE_CHECKING:
@@ -65,47 +66,27 @@ def check_scan_file(path: Path) -> Iterator[Finding]:
 
 def check_volumes(volumes: "Iterable[ScanVolume]") -> Iterator[Finding]:
     """Volumes read with their pixels: sizes, scale, copies; each that cannot be read is a problem."""
-    from retseg.data.fingerprint import pixels_sha256
-
     volumes = list(volumes)
     places = [(volume, number) for volume in volumes for number in volume.numbers]
     kept = evenly(places)
-    shapes: dict[tuple[int, ...], int] = {}
-    first_names: dict[str, str] = {}
-    copies, failures = [], []
+    seen, failures = SeenPixels(), []
     for volume, number in kept:
         name = volume.scan_name(number) if volume.num_bscans > 1 else volume.name
         try:
-            image = volume.read(number).image
+            seen.add(name, volume.read(number).image)
         except (InputError, OSError, ValueError) as error:
             failures.append(problem(name, one_line(error)))
-            continue
-        shapes[image.shape] = shapes.get(image.shape, 0) + 1
-        before = first_names.setdefault(pixels_sha256(image), name)
-        if before != name:
-            copies.append(note("copies", f"{name} has the very pixels of {before}; leave one out"))
     yield from first_of(failures, "B-scans")
     formats = sorted({volume.format for volume in volumes})
     if formats:
         told = f"{counted(len(places), 'B-scan')} in {counted(len(volumes), 'volume')} ({', '.join(formats)})"
         yield ok("scans", told + ("" if len(kept) == len(places) else f"; {len(kept)} of them read, evenly spread"))
-    yield from _sizes(shapes)
-    yield from first_of(copies, "copies")
+    yield from seen.sizes()
+    yield from seen.copies()
     unknown = sum(volume.spacing.axial_um is None for volume in volumes)
     yield from scale(unknown, len(volumes), "volume", "with predict and measure give --spacing AXIAL,LATERAL")
     notices = list(dict.fromkeys(line for volume in volumes for line in volume.notices))
     yield from first_of([note("reader", line) for line in notices], "notices")
-
-
-def _sizes(shapes: dict[tuple[int, ...], int]) -> Iterator[Finding]:
-    if not shapes:
-        return
-    listed = sorted(shapes.items(), key=lambda pair: -pair[1])
-    told = ", ".join(f"{count} of {' x '.join(map(str, shape))}" for shape, count in listed[:5])
-    if len(listed) == 1:
-        yield ok("sizes", f"all {' x '.join(map(str, listed[0][0]))} px")
-    else:
-        yield note("sizes", f"{len(listed)} sizes (rows x columns): {told}; data.size makes them one")
 
 
 def scale(num_unknown: int, num: int, noun: str, cure: str) -> Iterator[Finding]:
