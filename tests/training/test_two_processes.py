@@ -55,17 +55,22 @@ def process(rank, world, port, folder, options):
     if world > 1:
         os.environ["LOCAL_RANK"] = str(rank)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-    sys.argv = ["retseg.train", *options, f"hydra.run.dir={folder / 'run'}"]
+    sys.argv = ["retseg.train", *options]
     main()
 
 
 def train(folder, num_processes, *options):
     """Exit codes of the processes of a run, and what each said on stderr."""
     folder.mkdir()
-    port, fork = free_port(), multiprocessing.get_context("fork")
-    options = [*EQUAL, *options, f"data.batch_size={4 // num_processes}"]
+    options = [*EQUAL, *options, f"data.batch_size={4 // num_processes}", f"hydra.run.dir={folder / 'run'}"]
     if num_processes > 1:
         options += [f"trainer.devices={num_processes}", "trainer.strategy=ddp"]
+    return start(folder, num_processes, *options)
+
+
+def start(folder, num_processes, *options):
+    """The same of any command."""
+    port, fork = free_port(), multiprocessing.get_context("fork")
     made = [
         fork.Process(target=process, args=(rank, num_processes, port, folder, options), daemon=True)
         for rank in range(num_processes)
@@ -154,11 +159,16 @@ class Told(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_both_leave_with_a_checkpoint_where_one_is_told_to_stop(tmp_path):
+def test_both_leave_with_a_checkpoint_where_one_is_told_to_stop_and_go_on_to_the_same_rows(runs, tmp_path):
     told = "+callbacks.told={_target_: tests.training.test_two_processes.Told}"
     codes, errors = train(tmp_path / "place", 2, told)
     assert codes == [143, 143], errors
-    assert torch.load(tmp_path / "place" / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1
+    run = tmp_path / "place" / "run"
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1
+    codes, errors = start(tmp_path / "place", 2, f"resume={run}")
+    assert codes == [0, 0], errors
+    assert not any("UserWarning" in text for text in errors)
+    assert (run / "metrics.csv").read_text() == (runs[1] / "metrics.csv").read_text()
 
 
 def test_refuses_more_processes_than_scans(tmp_path):
