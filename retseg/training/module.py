@@ -80,6 +80,11 @@ class SegmentationModule(LightningModule):
             warn_of_lost_sums(self.current_epoch + 1)
         self._sums, self._lacks_sums = None, False
 
+    def on_train_epoch_start(self) -> None:
+        """Begin from nothing, also where a run is resumed from the end of an epoch; not called in mid-epoch."""
+        for metric in self._running.values():
+            metric.reset()
+
     @property
     def _running(self) -> dict[str, Metric]:
         """What adds up over the steps of an epoch."""
@@ -156,11 +161,14 @@ class SegmentationModule(LightningModule):
         """Log the training scores.
 
         Lightning hands them on after the checkpoint is written: a run killed between the two would never have them.
+        What it knows of validation may be an earlier epoch's, and is in the row already where it is this one's.
         """
         self._is_mid_epoch = False
         self._log_scores("train", self.train_scores)
         self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        values = {name: float(value) for name, value in self.trainer.logged_metrics.items()}
+        losses = {name: metric.compute() for name, metric in self.train_losses.items()}  # type: ignore[operator]
+        told = {name: value for name, value in self.trainer.logged_metrics.items() if not name.startswith("val")}
+        values = {name: float(value) for name, value in {**told, **losses}.items()}
         for history in (logger for logger in self.loggers if isinstance(logger, HistoryLogger)):
             history.log_metrics({**values, "epoch": self.current_epoch}, self.global_step - 1)
 

@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 import torch
-from lightning import Trainer
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torchmetrics import MeanMetric
 
 from retseg.data.sources.phantom import PhantomSource
@@ -30,8 +31,8 @@ pytestmark = [
 ]
 
 
-def fit(folder, stop_at=None, has_teacher=False):
-    """Rows of two epochs of four steps, from last.ckpt if it is there; with stop_at, SIGTERM in that one of the eight."""
+def fit(folder, stop_at=None, has_teacher=False, more=(), **settings):
+    """Rows of two epochs of four steps, from last.ckpt if it is there; with stop_at, SIGTERM in that one."""
     source = PhantomSource(num_subjects=2, bscans_per_subject=7, height=32, width=48)
     data = OctDataModule(source, SubjectHoldout([2]), 2, (32, 32))
     torch.manual_seed(0)
@@ -40,15 +41,14 @@ def fit(folder, stop_at=None, has_teacher=False):
     callbacks = [AverageWeights()] if has_teacher else []
     callbacks += [SaveOnInterrupt(str(folder)), *([] if stop_at is None else [Interrupt(stop_at, "SIGTERM")])]
     trainer = Trainer(
-        max_epochs=2,
+        **{"max_epochs": 2, "enable_checkpointing": False, **settings},
         accelerator="cpu",
         logger=HistoryLogger(str(folder)),
-        callbacks=callbacks,
+        callbacks=[*callbacks, *more],
         plugins=[AtomicCheckpointIO()],
         default_root_dir=folder,
         log_every_n_steps=1,
         num_sanity_val_steps=0,
-        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
@@ -103,6 +103,30 @@ def test_a_checkpoint_without_the_sums_is_resumed_and_a_warning_says_what_it_cos
     differing = {name for name in rows[1] if rows[1][name] != undisturbed[1][name]}
     assert "train/loss" in differing
     assert all(name.startswith("train") for name in differing)
+
+
+class Gone(Callback):
+    """Ends the process's training after the validation of the second epoch, before that epoch's row."""
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            raise SystemExit
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+def test_killed_between_a_checkpoint_of_validations_end_and_the_row(tmp_path):
+    """Validated every second epoch, Lightning saves before the epoch ends, and resumes it there without a step."""
+
+    def rows(name, *more):
+        keeper = ModelCheckpoint(tmp_path / name, "last", enable_version_counter=False)
+        settings = {"max_epochs": 3, "check_val_every_n_epoch": 2, "enable_checkpointing": True}
+        return fit(tmp_path / name, more=[keeper, *more], **settings)
+
+    whole = rows("whole")
+    assert [bool(row["val/loss"]) for row in whole] == [False, True, False]
+    with pytest.raises(SystemExit):
+        rows("killed", Gone())
+    assert rows("killed") == whole
 
 
 @pytest.mark.parametrize(("num_before", "num_now"), [(1, 1), (2, 2), (3, 2), (2, 3), (3, 1)])
