@@ -14,12 +14,13 @@ from retseg.commands.open_network import open_scan_network
 from retseg.commands.prediction_account import Account, made_by, open_account
 from retseg.commands.prediction_report import tell_dry_run, tell_end, tell_scan, tell_start, tell_stopped
 from retseg.commands.progress import progress
+from retseg.commands.run_lock import PREDICTION, folder_locked
 from retseg.commands.stop_signals import Stopped, raising_stopped
 from retseg.data.readers.find import Found, find_scans
 from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.volume import ScanVolume
 from retseg.errors import InputError
-from retseg.evaluation.atomic import FullDiskError
+from retseg.evaluation.atomic import FullDiskError, make_folder
 from retseg.evaluation.matching import read_spacing
 from retseg.geometry.volume_map import BScanDistance, Vertical
 from retseg.inference.gate import GatedPredictor
@@ -86,13 +87,15 @@ def _predict_all(call: Call) -> int:
         tell_dry_run(call.output, found, predictor, outputs)
         return 0
     made = made_by(predictor, outputs, _said(call))
-    account = open_account(call.output, made, [volume.name for volume in found.volumes], call.is_overwriting)
-    for note in (*outputs.notices, intervals.words if intervals is not None else why_none):
-        account.note(note)
-    for path, reason in found.failures:
-        account.fail(str(path), reason)
-    kept = KeptScans(call.output, {volume.name: source_stamp(volume.path) for volume in found.volumes})
-    return _do(call, found, _Work(found.volumes, _Plan(predictor, outputs, intervals), kept, account))
+    make_folder(call.output)
+    with folder_locked(call.output, PREDICTION):
+        account = open_account(call.output, made, [volume.name for volume in found.volumes], call.is_overwriting)
+        for note in (*outputs.notices, intervals.words if intervals is not None else why_none):
+            account.note(note)
+        for path, reason in found.failures:
+            account.fail(str(path), reason)
+        kept = KeptScans(call.output, {volume.name: source_stamp(volume.path) for volume in found.volumes})
+        return _do(call, found, _Work(found.volumes, _Plan(predictor, outputs, intervals), kept, account))
 
 
 def _said(call: Call) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from retseg import __version__
 from retseg.commands.run_file import counted, read_run_file, versions, write_run_file
 from retseg.data.readers.volume import ScanVolume
 from retseg.errors import InputError
-from retseg.evaluation.atomic import make_folder, remove_partial
+from retseg.evaluation.atomic import remove_partial
 from retseg.evaluation.output import write_csv
 from retseg.inference.gate import GatedPredictor
 from retseg.inference.kept_scans import FOLDER as UNFINISHED
@@ -110,7 +110,7 @@ class Account:
 
 
 def open_account(folder: Path, made: Mapping[str, Any], names: Sequence[str], is_overwriting: bool) -> Account:
-    """Begin a call in a folder, or go on with one: from now on it holds run.json, with status "running".
+    """Begin a call in a folder that this process holds, or go on with one: now it has run.json, status "running".
 
     made: see `made_by`. names: of the call's volumes. InputError where the folder holds predictions by other networks,
     with other settings or of other scans, and the user did not say --overwrite.
@@ -118,7 +118,6 @@ def open_account(folder: Path, made: Mapping[str, Any], names: Sequence[str], is
     before = read_run_file(folder, COMMAND)
     if before is not None and not is_overwriting:
         _refuse_another(folder, before.get("made_by", {}), made, names)
-    make_folder(folder)
     remove_partial(folder)
     if is_overwriting:  # what an earlier call did must not count as done by this one
         for done in (RECORDS, UNFINISHED):

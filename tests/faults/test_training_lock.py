@@ -75,8 +75,8 @@ def test_a_lock_that_was_removed_by_its_holder_is_no_lock(monkeypatch, tmp_path)
     """Opened before the holder removed it, locked after: the next one would make a file of its own beside it."""
     lock, opened = run_lock._lock, []
 
-    def late(path, descriptor):
-        lock(path, descriptor)
+    def late(path, descriptor, work):
+        lock(path, descriptor, work)
         if not opened:
             path.unlink()
         opened.append(os.fstat(descriptor).st_ino)
