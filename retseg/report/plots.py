@@ -68,10 +68,12 @@ def curve_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
     for name, words in CURVES.items():
         series = []
         for run in runs:
-            epochs = [float(row["epoch"]) + 1 for row in run.history]
             for side in ("train", "val"):
                 values = history_values(run.history, f"{side}/{name}")
-                if any(math.isfinite(value) for value in values):
+                logged = [(float(row["epoch"]) + 1, value) for row, value in zip(run.history, values, strict=True)]
+                logged = [(epoch, value) for epoch, value in logged if math.isfinite(value)]  # not each is validated
+                if logged:
+                    epochs, values = ([*column] for column in zip(*logged, strict=True))
                     series.append(Series(f"{run.letter}, {side}", epochs, values, style_of(run), side == "train"))
         if series:
             shown = f"{words} over epochs; training thin, validation thick"
