@@ -161,13 +161,14 @@ def load_network(path: Path) -> dict[str, NetworkSums]:
 
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Arrays as an .npz. Masks are compressed, they shrink thirtyfold in a millisecond; noise would take longer."""
+    """Arrays as an .npz, the same bytes at any time. Masks are packed: a thirtieth in a millisecond; noise is not."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, values in arrays.items():
             file = io.BytesIO()
             np.lib.format.write_array(file, np.asanyarray(values), allow_pickle=False)
-            method = zipfile.ZIP_DEFLATED if name in ("mask", FLUID) else zipfile.ZIP_STORED
-            archive.writestr(f"{name}.npy", file.getvalue(), method, compresslevel=1)
+            member = zipfile.ZipInfo(f"{name}.npy")  # of 1980: a clock before that would be an error
+            member.compress_type = zipfile.ZIP_DEFLATED if name in ("mask", FLUID) else zipfile.ZIP_STORED
+            archive.writestr(member, file.getvalue(), compresslevel=1)
 
 
 def read_npz(path: Path) -> dict[str, Array]:

@@ -41,10 +41,12 @@ def everything(scan: PredictedScan, volume: ScanVolume, choice: Choice) -> bytes
     packed = io.BytesIO()
     with tempfile.TemporaryDirectory(prefix="retseg_view_") as folder:
         paths = write_scan_files(scan, Path(folder), KINDS, half_widths)
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for path in paths:
+        about = Path(folder) / f"{scan.name}_about.json"
+        about.write_text(json.dumps(_about(scan, volume, choice), indent=1) + "\n", encoding="utf-8")
+        # A zip knows no time before 1980, which is what a clock says that was never set.
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as archive:
+            for path in (*paths, about):
                 archive.write(path, path.name)
-            archive.writestr(f"{scan.name}_about.json", json.dumps(_about(scan, volume, choice), indent=1) + "\n")
     return packed.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""What the tests of resuming put into a run: a cut at a known step, a rate that falls at every epoch."""
+"""What tests put into a run: a cut at a known step, a rate that falls at every epoch, a clock that is put."""
 
 import os
 import signal
@@ -24,3 +24,13 @@ class NeverContent:
 
     def __call__(self, optimizer, num_steps):
         return ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=10)
+
+
+class PutClock(Callback):
+    """Puts the clock back by an hour in the second step, and then forward by a day in the fifth."""
+
+    offset_s = 0.0
+    """What `tests/faults/test_clock.py` adds to every time of day that Python tells."""
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        PutClock.offset_s += {1: -3600.0, 4: 86400.0}.get(trainer.global_step, 0.0)
