@@ -13,6 +13,7 @@ from retseg.commands.progress import progress
 from retseg.commands.scored_run import ALL, ScoredRun, ScoredScans, choose_scans, open_run
 from retseg.data.dataset import with_mask
 from retseg.errors import InputError
+from retseg.evaluation.atomic import check_writable
 from retseg.evaluation.json_files import read_object, write_object
 from retseg.evaluation.labelling import Labelling
 from retseg.evaluation.parallel import in_order
@@ -52,6 +53,8 @@ class Found:
 def calibrate_runs(call: Call) -> Found:
     """Carry out a call. InputError where runs or data are not there, or say too little."""
     runs = [open_run(folder) for folder in call.runs]
+    for run in runs:
+        check_writable(run.folder, f"{REFERENCE} is written there: copy the run, and calibrate the copy")
     networks = [open_scan_network(folder) for folder in call.runs]
     mode = mode_of(networks, call.views, call.dropout, call.smoothness)
     predictor = calibrated_predictor(networks, call.views, call.dropout, call.smoothness)

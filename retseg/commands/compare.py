@@ -81,10 +81,15 @@ def _compare_jobs(sweep: Path, score: str, output: Path | None, quiet: bool) -> 
 def _evaluation_of(run: Path) -> Path:
     """The evaluation folder of a run, a sweep of folds, or an evaluation itself; made now where there is none."""
     from retseg.commands.evaluate import ensure_evaluated, pool_evaluations
+    from retseg.evaluation.atomic import check_writable
 
     if not run.is_dir():
         raise InputError(f"{run}: no such folder; name run folders")
     if (run / "config.yaml").is_file():
+        if not (run / "evaluation" / "metrics.json").is_file():
+            check_writable(
+                run, f"evaluate it with `retseg evaluate {run} -o FOLDER`, and name that FOLDER in its place"
+            )
         return ensure_evaluated(run)
     if (run / "metrics.json").is_file() and (run / "truth").is_dir():
         return run

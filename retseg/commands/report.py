@@ -64,10 +64,11 @@ def write_report(
 ) -> None:
     """Write the page of runs, whole or not at all, and say what it holds."""
     from retseg.commands.progress import progress
-    from retseg.evaluation.atomic import make_folder, replacing_file
+    from retseg.evaluation.atomic import check_writable, make_folder, replacing_file
     from retseg.report.page import draw_pictures, render
     from retseg.report.run_folder import read_runs
 
+    check_writable(target.parent, "choose another file with -o")
     runs = read_runs(folders, [_config(folder) for folder in folders])
     read = _marks(marks, runs)
     with progress("drawing scans, thickness and heat maps", 3, quiet) as advance:

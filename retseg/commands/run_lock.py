@@ -12,7 +12,7 @@ import os
 import socket
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -57,7 +57,8 @@ def folder_locked(folder: Path, work: Work) -> Iterator[None]:
     try:
         yield
     finally:
-        (folder / work.lock).unlink(missing_ok=True)
+        with suppress(OSError):  # it went, or the disk has become read-only: what is left of a lock keeps nobody out
+            (folder / work.lock).unlink()
         os.close(descriptor)
 
 

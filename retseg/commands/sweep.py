@@ -1,6 +1,7 @@
 """How a sweep begins and ends: sweep.json, the command; summary.csv, a row a job, and the same as a table."""
 
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from retseg.commands.failed_run import Failure
 from retseg.commands.sweep_folder import SCORES, SweepJob, forget_refused, read_jobs
-from retseg.evaluation.atomic import make_folder, remove_partial, replacing_file
+from retseg.errors import InputError
+from retseg.evaluation.atomic import check_writable, make_folder, remove_partial, replacing_file
 from retseg.evaluation.json_files import read_object, write_object
 
 if TYPE_CHECKING:
@@ -30,13 +32,24 @@ class SweepStart(Callback):
         SweepStart.folder = None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write sweep.json."""
+        """Write sweep.json; one line and exit code 2 where the sweep's folder cannot be written."""
         SweepStart.folder = Path(config.hydra.sweep.dir).resolve()
-        make_folder(SweepStart.folder)
-        remove_partial(SweepStart.folder, below=False)  # of its own files; jobs see to theirs
-        forget_refused(SweepStart.folder)
-        content = {"overrides": OmegaConf.to_container(config.hydra.overrides)}
-        write_object(SweepStart.folder / SWEEP_FILE, content)
+        try:
+            _begin(SweepStart.folder, {"overrides": OmegaConf.to_container(config.hydra.overrides)})
+        except InputError as error:  # Hydra would make a warning of it, and begin the first job
+            SweepStart.folder = None
+            if config.show_traceback:
+                traceback.print_exc()
+            sys.stderr.write(f"retseg: {str(error).rpartition(';')[0]}; choose another folder with hydra.sweep.dir\n")
+            raise SystemExit(2) from error
+
+
+def _begin(folder: Path, content: dict[str, Any]) -> None:
+    make_folder(folder)
+    check_writable(folder, "")
+    remove_partial(folder, below=False)  # of its own files; jobs see to theirs
+    forget_refused(folder)
+    write_object(folder / SWEEP_FILE, content)
 
 
 def sweep_arguments(arguments: Sequence[str]) -> list[str]:

@@ -45,7 +45,8 @@ def _no_room(path: Path, error: OSError, run_dir: Path) -> str:
     sizes = [found.stat().st_size for found in (run_dir / "checkpoints").glob("[!.]*.ckpt")]
     needed = f", the last checkpoint took {max(sizes) / 2**20:.1f}" if sizes else ""
     room = f"{free_mib(run_dir):.1f} MiB free{needed}" if run_dir.is_dir() else "no folder"
-    return f"{path}: cannot be written ({error.strerror or error}; {room}); make room, then {_go_on(run_dir)}"
+    first = "make it writable" if error.errno == errno.EROFS else "make room"
+    return f"{path}: cannot be written ({error.strerror or error}; {room}); {first}, then {_go_on(run_dir)}"
 
 
 def _no_memory(reason: str, config: DictConfig, run_dir: Path) -> str:

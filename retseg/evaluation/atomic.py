@@ -4,8 +4,9 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from retseg.errors import InputError
@@ -34,7 +35,8 @@ def replacing_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise _cannot_be_written(path, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it has its final name, or never was; a read-only disk says neither
+            partial.unlink()
 
 
 @contextmanager
@@ -58,6 +60,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def _cannot_be_written(path: Path, error: OSError) -> InputError:
+    if error.errno == errno.EROFS:
+        return FullDiskError(f"{path}: cannot be written ({error.strerror}); choose another folder with -o")
     if error.errno not in _FULL:
         return InputError(f"{path}: cannot be written ({error.strerror or error}); choose another folder with -o")
     why = f"{error.strerror}, {free_mib(path.parent):.1f} MiB free"
@@ -88,11 +92,25 @@ def remove_partial(folder: Path, below: bool = True) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def check_writable(folder: Path, next_step: str) -> None:
+    """InputError, before work is done for it, where nothing can be written into a folder, or where it is to be made.
+
+    What this writes has no name, or goes at once.
+    """
+    place = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"\0" * 4096)
+    except OSError as error:
+        kind = FullDiskError if error.errno in _FULL else InputError
+        raise kind(f"{folder}: cannot be written ({error.strerror}); {next_step}") from error
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder for what is written. InputError where it cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if error.errno in _FULL:
-            raise FullDiskError(f"{folder}: cannot be made a folder ({error.strerror}); make room first") from error
-        raise InputError(f"{folder}: cannot be made a folder ({error.strerror}); choose another with -o") from error
+        kind = FullDiskError if error.errno in _FULL else InputError
+        first = "make room, or " if error.errno in _FULL - {errno.EROFS} else ""
+        raise kind(f"{folder}: cannot be made a folder ({error.strerror}); {first}choose another with -o") from error

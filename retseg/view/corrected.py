@@ -17,6 +17,7 @@ from retseg.bscan import Array, BScan, Eye, ScanKey
 from retseg.data.sources.hdf5 import Hdf5Source
 from retseg.data.sources.hdf5_convert import convert
 from retseg.errors import InputError
+from retseg.evaluation.atomic import check_writable
 from retseg.inference.predicted import Finding, PredictedScan
 from retseg.view.refusal import Refusal
 
@@ -172,6 +173,7 @@ def check_label_folder(folder: Path) -> None:
     """InputError where a folder for labels is a file, or holds scans of another source: they train apart."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--labels {folder}: is a file; name a folder")
+    check_writable(folder, "name another folder with --labels")
     if not any(folder.glob("*.h5")):
         return
     source = Hdf5Source(folder)

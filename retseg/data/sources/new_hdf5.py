@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ def new_hdf5(path: Path) -> Iterator[Any]:
             yield file
         part.replace(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({one_line(error)}); choose a folder with room") from error
+        reason = os.strerror(error.errno) if error.errno else one_line(error)
+        raise InputError(f"{path}: cannot be written ({reason}); choose a folder with room") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # it has its name, or never was; a read-only disk says neither
+            part.unlink()
