@@ -11,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from retseg.build import load_config
 from retseg.commands.failed_run import FAILED
 from retseg.errors import InputError
+from retseg.evaluation.json_files import read_object
+from retseg.evaluation.output import read_metrics
 
 OWN_TO_A_START = ("existing", "evaluate", "resume", "show_traceback", "paths", "audit")
 """Options that say how a run is started, not what it is."""
@@ -38,6 +40,15 @@ def existing_run(run_dir: Path, config: DictConfig) -> ExistingRun:
     if metrics.is_file() and not (run_dir / FAILED).is_file():  # it may have failed after its scores were written
         return ExistingRun(json.loads(metrics.read_text())["val"]["scores"]["dice_macro_layers"], None)
     return ExistingRun(None, checkpoint if checkpoint.is_file() else None)
+
+
+def is_evaluated(run_dir: Path) -> bool:
+    """Whether a done run has an evaluation of the weights that it was scored with: one that was extended has others."""
+    evaluated = read_metrics(run_dir / "evaluation")
+    if evaluated is None:
+        return False
+    scored = read_object(run_dir / "metrics.json")["checkpoint"]["weights_sha256"]
+    return bool(evaluated.get("checkpoint", {}).get("weights_sha256") == scored)
 
 
 def _refuse_another_configuration(run_dir: Path, config: DictConfig) -> None:

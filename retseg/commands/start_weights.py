@@ -36,9 +36,14 @@ def load_start(net: nn.Module, path: Path) -> None:
     net.load_state_dict(dict(weights))
 
 
-def refuse_other_checkpoint(module: nn.Module, path: Path) -> None:
-    """InputError where training cannot go on from a checkpoint with this module: its weights are of another network."""
-    if difference := other_weights(module.state_dict(), read_checkpoint(path, TO_GO_ON)["state_dict"]):
+def refuse_other_checkpoint(module: nn.Module, path: Path, max_epochs: int) -> None:
+    """InputError where training cannot go on from a checkpoint: weights of another network, or of more epochs."""
+    checkpoint = read_checkpoint(path, TO_GO_ON)
+    if (reached := checkpoint["epoch"] + 1) > max_epochs:
+        raise InputError(
+            f"trainer.max_epochs={max_epochs}: {path} has come to epoch {reached} already; take {reached} or more"
+        )
+    if difference := other_weights(module.state_dict(), checkpoint["state_dict"]):
         raise InputError(
             f"{path}: weights of another network than the one to go on with, {difference}; leave the model as it was"
         )

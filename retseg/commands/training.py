@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from retseg.build import Run, build_data, build_run, load_config
 from retseg.commands.evaluate import evaluate_run, tell
-from retseg.commands.existing_run import existing_run
+from retseg.commands.existing_run import existing_run, is_evaluated
 from retseg.commands.failed_run import failure_kept
 from retseg.commands.interrupted_training import interrupts_told
 from retseg.commands.later_audit import audited_later
@@ -77,7 +77,7 @@ def _train_if_need_be(config: DictConfig, run_dir: Path, checkpoint: Path | None
     if looks and checkpoint is None and (run_dir / "config.yaml").exists():
         found = existing_run(run_dir, config)
         if found.score is not None:
-            if is_main and config.evaluate and not (run_dir / "evaluation" / "metrics.json").is_file():
+            if is_main and config.evaluate and not is_evaluated(run_dir):
                 console.print(f"run folder   {run_dir}: trained already, not evaluated yet")
                 tell(*evaluate_run(run_dir))
             else:
@@ -106,7 +106,7 @@ def _train(console: Console, config: DictConfig, run_dir: Path, checkpoint: Path
     refuse_sweep_of_processes(run.trainer)
     refuse_too_few_scans(run.trainer, data)
     if checkpoint is not None:
-        refuse_other_checkpoint(run.module, checkpoint)  # before config.yaml is written anew
+        refuse_other_checkpoint(run.module, checkpoint, config.trainer.max_epochs)  # before config.yaml is written anew
     elif config.get("start") is not None:
         load_start(run.module.net, Path(config.start))
     _describe(console, run, run_dir)
@@ -184,9 +184,14 @@ def _describe_input(run: Run) -> str:
 
 
 def _save_inputs(run: Run, audit: Audit, config: DictConfig, run_dir: Path) -> None:
-    """config.yaml (resolved), split.json, audit.json and environment.json, by the first of several processes."""
+    """config.yaml (resolved), split.json, audit.json and environment.json, by the first of several processes.
+
+    Scores of a run that was done and now goes on, maybe for more epochs, are taken away: it is not done until they are
+    made anew.
+    """
     if not is_main_process():
         return
+    (run_dir / "metrics.json").unlink(missing_ok=True)
     for name, save in (("split.json", run.data.split.save), ("audit.json", audit.save)):
         with replacing_file(run_dir / name) as partial:
             save(partial)

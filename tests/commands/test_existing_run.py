@@ -5,6 +5,10 @@ import json
 import pytest
 import torch
 
+from retseg.build import load_config
+from retseg.commands.existing_run import ExistingRun, existing_run
+from retseg.commands.sweep_folder import read_jobs
+from retseg.commands.training import resume
 from retseg.training.history import read_history
 
 
@@ -30,6 +34,24 @@ def test_continue_goes_on_where_a_run_was_cut_off(train):
     assert len(read_history(cut_off / "metrics.csv")) == 2
     scores = [json.loads((folder / "metrics.json").read_text())["val"]["scores"] for folder in (run_dir, cut_off)]
     assert scores[0] == scores[1]
+
+
+def test_a_run_that_goes_on_for_more_epochs_and_is_killed_is_not_done(own_run, monkeypatch):
+    assert [job.state for job in read_jobs(own_run.parent)] == ["done"]
+
+    def killed(*_, **__):
+        raise SystemExit(137)
+
+    monkeypatch.setattr("lightning.Trainer.fit", killed)
+    with pytest.raises(SystemExit) as stopped:
+        resume(own_run, ["trainer.max_epochs=5"])
+    torch.use_deterministic_algorithms(False)  # training turns them on for the whole process
+    assert stopped.value.code == 137
+    assert [(job.state, job.reason) for job in read_jobs(own_run.parent)] == [("cut off", "after a checkpoint")]
+    config = load_config(own_run)
+    assert config.trainer.max_epochs == 5
+    config.existing = "continue"
+    assert existing_run(own_run, config) == ExistingRun(None, own_run / "checkpoints" / "last.ckpt")
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,10 @@ def test_resuming_names_the_checkpoint_that_is_whole_and_goes_on_from_it(train, 
     other = refused(capsys, f"resume={run}", "model.width=3")
     assert f"{last}: weights of another network than the one to go on with, " in other
     assert "expected (3, 1, 3, 3), found (2, 1, 3, 3)" in other
+    fewer = refused(capsys, f"resume={run}", "trainer.max_epochs=1")
+    assert fewer == f"retseg: trainer.max_epochs=1: {last} has come to epoch 2 already; take 2 or more\n"
     assert (run / "config.yaml").read_bytes() == config
+    assert (run / "metrics.json").is_file()
     damage(last)
     assert f"{last}: damaged, " in refused(capsys, f"resume={run}")
     assert re.search(

@@ -1,5 +1,6 @@
 """SIGKILL in a checkpoint and in mid-prediction: nothing is lost. `python -m benchmarks.kills` draws moments."""
 
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -105,11 +106,12 @@ def test_a_run_that_was_cut_off_in_its_evaluation_gets_it_once(
 
     def evaluate(run_dir: Path) -> tuple[None, Path]:
         evaluated.append(run_dir)
-        (run_dir / "evaluation").mkdir()
-        (run_dir / "evaluation" / "metrics.json").write_text("{}")
+        (run_dir / "evaluation").mkdir(exist_ok=True)
+        shutil.copy(run_dir / "metrics.json", run_dir / "evaluation")
         return None, run_dir
 
     (tmp_path / "config.yaml").touch()
+    (tmp_path / "metrics.json").write_text('{"checkpoint": {"weights_sha256": "ab"}}')
     monkeypatch.setattr(training, "existing_run", lambda run_dir, config: ExistingRun(0.5, None))
     monkeypatch.setattr(training, "evaluate_run", evaluate)
     monkeypatch.setattr(training, "tell", lambda *found: None)
@@ -118,3 +120,6 @@ def test_a_run_that_was_cut_off_in_its_evaluation_gets_it_once(
         assert training._train_if_need_be(config, tmp_path, None) == 0.5
         assert words in capsys.readouterr().out
     assert evaluated == [tmp_path]
+    (tmp_path / "metrics.json").write_text('{"checkpoint": {"weights_sha256": "cd"}}')  # it was extended
+    training._train_if_need_be(config, tmp_path, None)
+    assert evaluated == [tmp_path, tmp_path]
