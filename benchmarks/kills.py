@@ -1,7 +1,7 @@
 """SIGKILL at random moments of training, prediction and sweeps: every file whole, and the end as if nothing had been.
 
 Run `python -m benchmarks.kills [--kills 30] [--what train predict sweep] [--seed 0]`; one kill again by its number:
-`--what train --only 17`.
+`--what train --only 17`. `--keep FOLDER` copies each file that differs at the end, and the undisturbed run's, there.
 
 First each command runs undisturbed, twice: the two must hold the same, else the comparison would tell nothing. Then
 it is killed, once a round: every second round at a time drawn evenly over the undisturbed run's, and in the rounds
@@ -41,9 +41,10 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What an undisturbed run holds, how long it took, and how often it wrote."""
+    """What an undisturbed run holds, a copy of its files, how long it took, and how often it wrote."""
 
     content: dict[str, str]
+    files: Path
     seconds: float
     writes: int
 
@@ -59,7 +60,9 @@ def undisturbed(work: Work) -> Undisturbed:
     lines = [*differences(runs[0][0], runs[1][0]), *broken(work.folder), *leftovers(work.folder)]
     if lines:
         sys.exit(f"{work.name}: two undisturbed runs, and yet\n" + "\n".join(lines))
-    return Undisturbed(runs[1][0], runs[1][1].seconds, runs[1][1].writes)
+    files = work.folder.with_name(f"{work.folder.name}_undisturbed")
+    work.folder.rename(files)
+    return Undisturbed(runs[1][0], files, runs[1][1].seconds, runs[1][1].writes)
 
 
 def moment(work: Work, number: int, seed: int, expected: Undisturbed) -> Moment:
@@ -107,23 +110,36 @@ def _again(work: Work, number: int, when: Moment | None) -> Ended:
     return run(work.task, work.again(number), work.folder, work.folder.parent / "output.log", when)
 
 
-def measure(what: str, place: Path, num_kills: int, seed: int, only: int | None = None) -> int:
-    """Kill one command num_kills times; how many of the kills something was wrong after."""
+def keep_differing(work: Work, expected: Undisturbed, folder: Path) -> None:
+    """Copy each file that is in both runs and holds something else to folder, beside the undisturbed run's."""
+    now = content(work.folder)
+    for name in sorted(now.keys() & expected.content.keys()):
+        if now[name] != expected.content[name]:
+            for end, source in (("undisturbed", expected.files), ("killed", work.folder)):
+                copy = folder / end / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source / name, copy)
+
+
+def measure(what: str, place: Path, options: argparse.Namespace) -> int:
+    """Kill one command options.kills times; how many of the kills something was wrong after."""
     work = WORKS[what](place)
     expected = undisturbed(work)
     files = f"{len(expected.content)} files, {expected.writes} writes"
     print(f"{what}: undisturbed {expected.seconds:.1f} s, {files}; two runs hold the same", flush=True)
     num_wrong, start = 0, time.monotonic()
-    numbers = range(num_kills) if only is None else [only]
+    numbers = range(options.kills) if options.only is None else [options.only]
     for done, number in enumerate(numbers, 1):
-        where, wrong = one_kill(work, number, seed, expected)
+        where, wrong = one_kill(work, number, options.seed, expected)
         num_wrong += bool(wrong)
         left = (time.monotonic() - start) / done * (len(numbers) - done)
         verdict = "WRONG" if wrong else "whole, and goes on to the same"
         print(f"{what} {number}: killed {where}: {verdict} ({left / 60:.0f} min left)", flush=True)
         for line in wrong:
             print(f"    {line}", flush=True)
-    print(f"{what}: {len(numbers)} kills with seed {seed}, wrong after {num_wrong}", flush=True)
+        if wrong and options.keep:
+            keep_differing(work, expected, options.keep / f"{what}_{options.seed}_{number}")
+    print(f"{what}: {len(numbers)} kills with seed {options.seed}, wrong after {num_wrong}", flush=True)
     return num_wrong
 
 
@@ -147,6 +163,7 @@ def main() -> None:
     parser.add_argument("--what", nargs="+", choices=sorted(WORKS), default=list(WORKS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="one kill, by its number")
+    parser.add_argument("--keep", type=lambda name: Path(name).resolve(), help="folder for files that differ")
     options = parser.parse_args()
     import_all()
     num_wrong = 0
@@ -157,7 +174,7 @@ def main() -> None:
             run(made.task, made.arguments, made.folder, place / "output.log")
             made.folder.rename(place / "network")
         for what in options.what:
-            num_wrong += measure(what, place, options.kills, options.seed, options.only)
+            num_wrong += measure(what, place, options)
     sys.exit(1 if num_wrong else 0)
 
 
