@@ -19,7 +19,7 @@ from retseg.commands.repeat import repeat
 from retseg.commands.report import report
 from retseg.commands.reproduce import reproduce
 from retseg.commands.view import view
-from retseg.errors import InputError
+from retseg.errors import InputError, memory_line
 
 app = typer.Typer(
     name="retseg",
@@ -60,13 +60,19 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; exit code 2 where the user's input is wrong."""
+    """Run the command line; exit code 2 where the user's input is wrong, or memory is short."""
     try:
         app()
     except InputError as error:
         if "--debug" in sys.argv:
             raise
         sys.stderr.write(f"retseg: {error}\n")
+        sys.exit(2)
+    except (MemoryError, OSError, RuntimeError, ImportError) as error:
+        line = memory_line(error)
+        if line is None or "--debug" in sys.argv:
+            raise
+        sys.stderr.write(f"retseg: {line}\n")
         sys.exit(2)
 
 

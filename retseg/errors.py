@@ -16,3 +16,33 @@ class InputError(ValueError):
 def one_line(error: BaseException) -> str:
     """What an error of anybody's says, on one line."""
     return " ".join(str(error).split())
+
+
+class ShortMemoryError(InputError):
+    """The machine's memory is short: what comes next would fail, too."""
+
+
+_SHORT_OF_MEMORY = (
+    "out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "bad_alloc",
+    "can't start new thread", "failed to map segment",
+)  # fmt: skip
+"""What PyTorch, the system, C++, Python's threads and the loader of libraries say."""
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether an error of anybody's means that memory is short."""
+    kinds = (OSError, RuntimeError, ImportError)
+    said = one_line(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, kinds) and any(words in said for words in _SHORT_OF_MEMORY)
+    )
+
+
+def memory_line(error: BaseException) -> str | None:
+    """One line for an error that means that memory is short, None for any other."""
+    if not is_short_of_memory(error):
+        return None
+    reason = one_line(error) or type(error).__name__
+    return (
+        f"memory is short ({reason:.200}); close other programs, or take a machine with more: no file is half written"
+    )

@@ -14,7 +14,7 @@ from retseg.commands.interrupted_training import interrupts_told
 from retseg.commands.sweep import end_sweep, leave_broken_sweep, sweep_arguments
 from retseg.commands.sweep_job import run_job
 from retseg.commands.sweep_results import SweepResult
-from retseg.errors import InputError
+from retseg.errors import InputError, memory_line
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -65,7 +65,7 @@ def _main() -> None:
             raise
         _leave(str(error))
     except Exception as error:
-        line = explain_config_error(error)
+        line = explain_config_error(error) or memory_line(error)
         if line is None and not debug:
             leave_broken_sweep(error)
         if debug or line is None:

@@ -19,7 +19,7 @@ from retseg.commands.stop_signals import Stopped, raising_stopped
 from retseg.data.readers.find import Found, find_scans
 from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.volume import ScanVolume
-from retseg.errors import InputError
+from retseg.errors import InputError, ShortMemoryError
 from retseg.evaluation.atomic import FullDiskError, make_folder
 from retseg.evaluation.matching import read_spacing
 from retseg.geometry.volume_map import BScanDistance, Vertical
@@ -198,8 +198,8 @@ def _do(call: Call, found: Found, work: _Work) -> int:
         account.close("stopped")
         tell_stopped(work.num_done, found, call.is_overwriting)
         return stopped.code
-    except FullDiskError:
-        with suppress(FullDiskError):
+    except (FullDiskError, ShortMemoryError):
+        with suppress(FullDiskError, MemoryError):
             account.close("stopped")
         raise
     if not call.quiet:

@@ -8,11 +8,10 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
-from retseg.errors import InputError, one_line
+from retseg.errors import InputError, is_short_of_memory, one_line
 from retseg.evaluation.atomic import free_mib
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
-NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 LOST_WORKER = "dataloader worker"
 _UNWRITTEN = ": cannot be written ("
 
@@ -32,7 +31,7 @@ def faults_told(run_dir: Path, config: DictConfig) -> Iterator[None]:
         raise InputError(f"trainer, callbacks: {reason:.400}; see what `--cfg job` prints for them") from error
     except (MemoryError, OSError, RuntimeError) as error:
         reason = one_line(error)
-        if isinstance(error, MemoryError) or any(words in reason.lower() for words in NO_MEMORY):
+        if is_short_of_memory(error):
             raise InputError(_no_memory(reason, config, run_dir)) from error
         if LOST_WORKER in reason.lower():
             raise InputError(_lost_worker(reason, config, run_dir)) from error

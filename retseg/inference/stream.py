@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from retseg.data.readers.volume import ScanVolume
-from retseg.errors import InputError, one_line
+from retseg.errors import InputError, ShortMemoryError, is_short_of_memory, one_line
 from retseg.evaluation.atomic import FullDiskError
 from retseg.evaluation.parallel import in_order
 from retseg.inference.predicted import PredictedScan, PredictedVolume
@@ -50,7 +50,8 @@ def in_volumes(
 ) -> Generator[DoneVolume, None, None]:
     """Predict every B-scan of volumes, in order, with num_workers threads (None: one a core); call advance after each.
 
-    Work that raises InputError or OSError gives a failure, and the rest goes on; a full disk ends everything.
+    Work that raises InputError or OSError gives a failure, and the rest goes on; a full disk and short memory
+    end everything.
     """
 
     def attempt(item: tuple[ScanVolume, int]) -> _Done | Failure:
@@ -62,7 +63,11 @@ def in_volumes(
             raise
         except InputError as error:
             return Failure(volume.scan_name(number), one_line(error))
-        except OSError as error:
+        except (MemoryError, OSError, RuntimeError) as error:
+            if is_short_of_memory(error):
+                raise ShortMemoryError(_no_memory(volume, number, error)) from error
+            if not isinstance(error, OSError):
+                raise
             reason = f"{error.filename or volume.path}: {error.strerror or error}; get the file again"
             return Failure(volume.scan_name(number), reason)
         return _Done(scan, files, perf_counter() - start)
@@ -86,6 +91,14 @@ def in_volumes(
             files=tuple(path for done in scans for path in done.files),
             failures=tuple(failures),
         )
+
+
+def _no_memory(volume: ScanVolume, number: int, error: Exception) -> str:
+    reason = one_line(error) or type(error).__name__
+    return (
+        f"{volume.path}: memory is short at {volume.scan_name(number)} ({reason:.200}); close other programs, take "
+        "fewer scans side by side (predict: --jobs 1), or leave it out, and give the same command again"
+    )
 
 
 def _of_scans(volume: ScanVolume, scans: Sequence[PredictedScan]) -> PredictedVolume:
