@@ -1,6 +1,7 @@
 """Options whose wrong type or value the libraries below would notice late, or with a traceback: refused at once."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -15,21 +16,31 @@ WHOLE_NUMBERS = {
     "trainer.accumulate_grad_batches": (1, None),
     "trainer.check_val_every_n_epoch": (1, None),
     "trainer.log_every_n_steps": (1, None),
+    "trainer.min_epochs": (0, None),
+    "trainer.min_steps": (0, None),
+    "trainer.max_steps": (-1, None),
+    "trainer.num_sanity_val_steps": (-1, None),
     "callbacks.predictions.every_n_epochs": (1, None),
     "callbacks.gradcam.every_n_epochs": (1, None),
+    "callbacks.early_stopping.patience": (0, None),
 }
 """Options that are whole numbers, with their lowest and highest value."""
+MAY_BE_NULL = {"trainer.min_epochs", "trainer.min_steps", "trainer.num_sanity_val_steps", "trainer.log_every_n_steps"}
+"""Those of them that Lightning has a value for."""
+NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "trainer.gradient_clip_val": (lambda value: 0 <= value < math.inf, "0 or more (0 or null: gradients are left)"),
+    "trainer.limit_train_batches": (lambda value: value > 0, "more than 0, a share up to 1.0 or whole batches"),
+    "trainer.limit_val_batches": (lambda value: value > 0, "more than 0, a share up to 1.0 or whole batches"),
+    "trainer.val_check_interval": (lambda value: value > 0, "more than 0, a share of an epoch or whole batches"),
+}
+"""Options that may be a number, what it has to be, and how that is said; what is none (null, a time) is Lightning's."""
 SWITCHES = ("evaluate", "audit.fail", "show_traceback")
 
 
 def check_ranges(config: DictConfig) -> None:
     """InputError for the first of these options that is wrong. One that a configuration lacks is not looked at."""
-    for name, (lowest, highest) in WHOLE_NUMBERS.items():
-        found = OmegaConf.select(config, name, default=lowest)
-        is_whole = isinstance(found, int) and not isinstance(found, bool)
-        if not is_whole or found < lowest or (highest is not None and found > highest):
-            wanted = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
-            raise InputError(f"{name}={_shown(found)}: expected a whole number, {wanted}")
+    _check_whole_numbers(config)
+    _check_numbers(config)
     for name in SWITCHES:
         if not isinstance(found := OmegaConf.select(config, name, default=False), bool):
             raise InputError(f"{name}={_shown(found)}: expected true or false")
@@ -48,6 +59,26 @@ def check_ranges(config: DictConfig) -> None:
         raise InputError(
             f"data.size={_shown(size)}: expected whole numbers of pixels, [height,width], or null (scans as they are)"
         )
+
+
+def _check_whole_numbers(config: DictConfig) -> None:
+    for name, (lowest, highest) in WHOLE_NUMBERS.items():
+        found = OmegaConf.select(config, name, default=lowest)
+        if found is None and name in MAY_BE_NULL:
+            continue
+        is_whole = isinstance(found, int) and not isinstance(found, bool)
+        if not is_whole or found < lowest or (highest is not None and found > highest):
+            wanted = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
+            raise InputError(f"{name}={_shown(found)}: expected a whole number, {wanted}")
+
+
+def _check_numbers(config: DictConfig) -> None:
+    for name, (is_right, wanted) in NUMBERS.items():
+        found = OmegaConf.select(config, name)
+        if isinstance(found, int | float) and (isinstance(found, bool) or not is_right(found)):
+            raise InputError(f"{name}={_shown(found)}: expected a number, {wanted}")
+    if OmegaConf.select(config, "trainer.max_steps") == 0:
+        raise InputError("trainer.max_steps=0: nothing would be trained; take 1 or more, or -1 (no limit)")
 
 
 def _is_size(found: Any) -> bool:

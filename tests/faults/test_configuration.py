@@ -2,14 +2,23 @@
 
 import errno
 import os
+import re
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from retseg.commands import read_scans
+from retseg.commands.config_folder import compose_config
 from retseg.commands.option_ranges import check_ranges
 from retseg.errors import InputError
 from tests.conftest import TINY
+
+
+@pytest.fixture(scope="module")
+def composed():
+    """A configuration that is right; tests change copies."""
+    return compose_config([*TINY])
 
 
 @pytest.fixture
@@ -55,6 +64,40 @@ def test_refused_before_anything_is_read(train, nothing_is_read, capsys, tmp_pat
     assert errors.startswith(f"retseg: {message}")
     assert errors.count("\n") == 1
     assert not [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("trainer.gradient_clip_val", -1, "=-1: expected a number, 0 or more (0 or null: gradients are left)"),
+        ("trainer.gradient_clip_val", float("nan"), "=nan: expected a number, 0 or more"),
+        ("trainer.gradient_clip_val", float("inf"), "=inf: expected a number, 0 or more"),
+        ("trainer.gradient_clip_val", True, "=True: expected a number, 0 or more"),
+        ("trainer.limit_train_batches", 0, "=0: expected a number, more than 0, a share up to 1.0 or whole batches"),
+        ("trainer.limit_val_batches", 0.0, "=0.0: expected a number, more than 0"),
+        ("trainer.val_check_interval", 0, "=0: expected a number, more than 0, a share of an epoch or whole batches"),
+        ("trainer.min_epochs", -1, "=-1: expected a whole number, 0 or more"),
+        ("trainer.min_steps", -1, "=-1: expected a whole number, 0 or more"),
+        ("trainer.max_steps", 0, "=0: nothing would be trained; take 1 or more, or -1 (no limit)"),
+        ("trainer.num_sanity_val_steps", -2, "=-2: expected a whole number, -1 or more"),
+        ("trainer.log_every_n_steps", -1, "=-1: expected a whole number, 1 or more"),
+        ("callbacks.early_stopping.patience", -1, "=-1: expected a whole number, 0 or more"),
+    ],
+)
+def test_numbers_that_lightning_takes_in_silence(composed, option, value, message):
+    config = composed.copy()
+    OmegaConf.update(config, option, value, force_add=True)
+    with pytest.raises(InputError, match=f"^{re.escape(option + message)}"):
+        check_ranges(config)
+
+
+def test_numbers_that_are_left_to_lightning(composed):
+    config = composed.copy()
+    check_ranges(config)
+    names = ("gradient_clip_val", "min_epochs", "min_steps", "num_sanity_val_steps", "val_check_interval")
+    for name, value in [*((name, None) for name in names), ("gradient_clip_val", 0), ("max_steps", -1)]:
+        OmegaConf.update(config, f"trainer.{name}", value, force_add=True)
+        check_ranges(config)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
