@@ -198,7 +198,7 @@ def _do(call: Call, found: Found, work: _Work) -> int:
         account.close("stopped")
         tell_stopped(work.num_done, found, call.is_overwriting)
         return stopped.code
-    except (FullDiskError, ShortMemoryError):
+    except (FullDiskError, ShortMemoryError, MemoryError):
         with suppress(FullDiskError, MemoryError):
             account.close("stopped")
         raise

@@ -66,6 +66,7 @@ def test_where_files_are_written(
         "written\n",
     )
     assert (broken(tmp_path / "out"), leftovers(tmp_path / "out")) == ([], [])
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["status"] == "stopped"
 
 
 def test_evaluate_leaves_no_half_evaluation(retseg: Retseg, own_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
