@@ -9,6 +9,7 @@ turned round; `.meta["bscan_meta"][i]["retseg_bscan"]` is the number of B-scan i
 known, all are 1, in the unit "px".
 """
 
+import time
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -26,9 +27,11 @@ from retseg.inference.predicted import PredictedVolume
 
 
 def write_eyepy(volume: PredictedVolume, place: Callable[[str], Path]) -> list[str]:
-    """Write <volume>.eye; notices of what could not be. InputError where eyepy is missing."""
+    """Write <volume>.eye; notices of what could not be. InputError where eyepy is missing, or no zip can be written."""
     if why := why_no_box(volume):
         return [f"no .eye: {why}"]
+    if (year := time.localtime(time.time()).tm_year) < 1980:
+        raise InputError(f"no .eye: the clock says {year}, and zips of eyepy know no time before 1980; set the clock")
     eyepy, transform = _eyepy()
     images, heights = _planes(volume)
     order = range(volume.num_bscans)

@@ -44,6 +44,13 @@ def loaded(made: PredictedVolume, folder: Path) -> tuple[Any, list[str]]:
     return eyepy.EyeVolume.load(folder / "eye.eye"), notices
 
 
+def test_where_the_clock_was_never_set_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("time.time", lambda: 86400.0)
+    with pytest.raises(InputError, match=r"no \.eye: the clock says 1970, .* set the clock"):
+        loaded(volume(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_images_heights_scales_and_eye_come_back(tmp_path: Path):
     made = volume()
     found, notices = loaded(made, tmp_path)
