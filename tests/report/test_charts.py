@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +64,14 @@ def test_curves_of_what_was_logged(bare_run):
     assert [tick.label for tick in loss.x_ticks] == ["1", "2", "3"]  # epochs are whole
     assert [(line.name, line.is_faint) for line in loss.lines] == [("A, train", True), ("A, val", False)]
     assert [line.name for line in dice.lines] == ["A, val"]
+
+
+def test_a_curve_joins_the_epochs_that_were_validated(bare_run):
+    (run,) = read(bare_run)
+    rows = [row | {"val/loss": ""} if number == 1 else row for number, row in enumerate(run.history)]
+    loss, _ = curve_charts([replace(run, history=rows)])
+    assert [line.path.count("M") for line in loss.lines] == [1, 1]
+    assert [line.path.count("L") for line in loss.lines] == [2, 1]
 
 
 def test_reliability_only_with_probabilities(full_run, bare_run):

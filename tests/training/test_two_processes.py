@@ -22,6 +22,7 @@ from lightning import Callback, Trainer
 from retseg.commands import sweep_processes
 from retseg.commands.sweep_processes import refuse_sweep_of_processes
 from retseg.errors import InputError
+from retseg.training.epoch_so_far import KEY
 from retseg.training.shares import SharedBatches
 from tests.conftest import TINY
 
@@ -159,12 +160,24 @@ class Told(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_both_leave_with_a_checkpoint_where_one_is_told_to_stop_and_go_on_to_the_same_rows(runs, tmp_path):
+def stopped(folder):
+    """The run folder, after its first step."""
     told = "+callbacks.told={_target_: tests.training.test_two_processes.Told}"
-    codes, errors = train(tmp_path / "place", 2, told)
+    codes, errors = train(folder, 2, told)
     assert codes == [143, 143], errors
-    run = tmp_path / "place" / "run"
-    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1
+    return folder / "run"
+
+
+def test_both_leave_with_a_checkpoint_where_one_is_told_to_stop(tmp_path):
+    found = torch.load(stopped(tmp_path / "place") / "checkpoints" / "last.ckpt", weights_only=True)
+    assert found["global_step"] == 1
+    assert found[KEY]["train/loss"]["weight"].tolist() == [2, 2], "scans of each"
+
+
+@pytest.mark.slow
+def test_stopped_in_mid_epoch_they_go_on_to_the_same_rows(runs, tmp_path):
+    """One step is left of the epoch, in which the second process has a stand-in alone."""
+    run = stopped(tmp_path / "place")
     codes, errors = start(tmp_path / "place", 2, f"resume={run}")
     assert codes == [0, 0], errors
     assert not any("UserWarning" in text for text in errors)
