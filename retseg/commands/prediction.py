@@ -173,15 +173,15 @@ class _Work:
             if record is None:
                 waiting.append(volume)
             else:
-                self.account.skip(volume, record)
+                self.account.skip(record)
                 self.kept.forget(volume)
         return waiting
 
     @property
     def num_done(self) -> int:
         """B-scans that need no network any more: of finished volumes, and those that are kept of others."""
-        unfinished = [volume for volume in self.volumes if volume.name not in self.account.records]
-        return len(self.account.rows) + sum(len(self.kept.numbers(volume)) for volume in unfinished)
+        unfinished = [volume for volume in self.volumes if volume.name not in self.account.volumes]
+        return self.account.num_scans + sum(len(self.kept.numbers(volume)) for volume in unfinished)
 
 
 def _do(call: Call, found: Found, work: _Work) -> int:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 
 from retseg import __version__
 from retseg.commands.run_file import counted, read_run_file, versions, write_run_file
-from retseg.data.readers.volume import ScanVolume
 from retseg.errors import InputError
 from retseg.evaluation.atomic import remove_partial
 from retseg.evaluation.output import write_csv
@@ -21,7 +20,7 @@ from retseg.inference.gate import GatedPredictor
 from retseg.inference.kept_scans import FOLDER as UNFINISHED
 from retseg.inference.outputs import Outputs
 from retseg.inference.record import FOLDER as RECORDS
-from retseg.inference.record import VolumeRecord, recorded_names
+from retseg.inference.record import VolumeRecord, recorded_names, saved_rows
 from retseg.inference.review import review_queue
 from retseg.inference.stream import Failure
 
@@ -29,9 +28,24 @@ COMMAND = "retseg predict"
 PACKAGES = ("torch", "numpy", "scipy", "pillow", "pydicom", "nibabel")
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is kept of a volume in memory. rows: of one with failures; the others' are in their record on the disk."""
+
+    num_scans: int
+    verdicts: Counter[str]
+    notices: tuple[str, ...]
+    rows: tuple[Mapping[str, Any], ...] | None
+
+    @classmethod
+    def of(cls, record: VolumeRecord, is_saved: bool) -> "_Told":
+        verdicts = Counter(str(row["verdict"]) for row in record.scans)
+        return cls(len(record.scans), verdicts, record.notices, None if is_saved else record.scans)
+
+
 @dataclass(slots=True, eq=False)
 class Account:
-    """What is known of a call so far.
+    """What is known of a call so far; a scan's row is read from its volume's record when a table needs it.
 
     about: what does not change during it (networks, settings, versions). names: of its volumes, in the order of the
     tables, whichever of them an earlier call finished.
@@ -42,7 +56,7 @@ class Account:
     start: float
     names: Sequence[str]
     warnings: Counter[str]
-    records: dict[str, VolumeRecord] = field(default_factory=dict)
+    volumes: dict[str, _Told] = field(default_factory=dict)
     failures: list[dict[str, str]] = field(default_factory=list)
     num_skipped: int = 0
 
@@ -54,32 +68,38 @@ class Account:
         """Something that readers of the numbers should know."""
         self.warnings[words] += 1
 
-    def skip(self, volume: ScanVolume, record: VolumeRecord) -> None:
+    def skip(self, record: VolumeRecord) -> None:
         """Count a volume that an earlier call finished."""
-        self.num_skipped += len(volume.numbers)
-        self.records[record.name] = record
+        self.num_skipped += len(record.scans)
+        self.volumes[record.name] = _Told.of(record, is_saved=True)
 
     def add(self, record: VolumeRecord, failures: Sequence[Failure]) -> None:
-        """Count a volume that was predicted now."""
-        self.records[record.name] = record
+        """Count a volume that was predicted now; without failures its record is on the disk."""
+        self.volumes[record.name] = _Told.of(record, is_saved=not failures)
         for failure in failures:
             self.fail(failure.name, failure.reason)
 
     @property
-    def rows(self) -> list[Mapping[str, Any]]:
-        """Of scans.csv."""
-        return [row for name in self.names if name in self.records for row in self.records[name].scans]
+    def num_scans(self) -> int:
+        """That are predicted."""
+        return sum(told.num_scans for told in self.volumes.values())
+
+    def rows(self) -> Iterator[Mapping[str, Any]]:
+        """Of scans.csv, volume by volume."""
+        for name in self.names:
+            if (told := self.volumes.get(name)) is not None:
+                yield from saved_rows(self.folder, name) if told.rows is None else told.rows
 
     @property
     def notes(self) -> Counter[str]:
         """Notices of the call and of its volumes, with how often each was given."""
-        of_volumes = [self.records[name].notices for name in self.names if name in self.records]
+        of_volumes = [self.volumes[name].notices for name in self.names if name in self.volumes]
         return sum((Counter(notices) for notices in of_volumes), self.warnings.copy())
 
     @property
     def verdicts(self) -> dict[str, int]:
         """How many scans pass, are to be checked, fail."""
-        counts = Counter(row["verdict"] for row in self.rows)
+        counts = sum((told.verdicts for told in self.volumes.values()), Counter[str]())
         return {level: counts[level] for level in ("pass", "check", "fail")}
 
     @property
@@ -89,9 +109,11 @@ class Account:
 
     def close(self, status: str) -> None:
         """Write the tables, and run.json last. status: "finished" or "stopped"."""
-        rows = self.rows
-        write_csv(self.folder / "scans.csv", rows)
-        write_csv(self.folder / "review.csv", [place.row() for place in review_queue(rows)])
+        write_csv(
+            self.folder / "scans.csv", self.rows(), list(dict.fromkeys(name for row in self.rows() for name in row))
+        )
+        queue = review_queue(self.rows())
+        write_csv(self.folder / "review.csv", (place.row() for place in queue), list(queue[0].row()) if queue else [])
         write_csv(self.folder / "failures.csv", self.failures)
         write_run_file(self.folder, self.content(status))
 
@@ -101,7 +123,7 @@ class Account:
             **self.about,
             "status": status,
             "seconds": round(self.seconds, 1),
-            "scans": len(self.rows),
+            "scans": self.num_scans,
             "scans_of_an_earlier_call": self.num_skipped,
             "verdicts": self.verdicts,
             "failures": self.failures,

@@ -1,7 +1,9 @@
 """What `retseg predict` prints: what it is about to do, each scan if asked, and what came of it."""
 
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +78,17 @@ def tell_end(account: Account) -> None:
     console = report_console()
     verdicts = [(f"{count} {level}", STYLES[level]) for level, count in account.verdicts.items()]
     skipped = f" ({account.num_skipped} of an earlier call)" if account.num_skipped else ""
-    head = f"{len(account.rows)} scans{skipped} in {account.seconds:.0f} s: "
+    head = f"{account.num_scans} scans{skipped} in {account.seconds:.0f} s: "
     console.print(Text(head) + Text(", ").join(Text(*verdict) for verdict in verdicts))
-    if account.rows:
-        console.print(_thickness(account))
-        if fluid := _fluid(account):
+    found = _Sums.of_rows(account.rows())
+    if account.num_scans:
+        console.print(_thickness(found))
+        if fluid := _fluid(found):
             console.print(fluid)
-    flagged = [row for row in account.rows if row["verdict"] != "pass"]
-    for row in flagged[:MOST_LINES]:
+    for row in found.flagged:
         console.print(f"  {row['scan']!s}: {row['reasons']!s}")
-    if len(flagged) > MOST_LINES:
-        console.print(f"  ... and {len(flagged) - MOST_LINES} more, see review.csv")
+    if (num_more := account.num_scans - account.verdicts["pass"] - len(found.flagged)) > 0:
+        console.print(f"  ... and {num_more} more, see review.csv")
     for what, times in account.notes.items():
         console.print(f"note: {what}" + (f" ({times} volumes)" if times > 1 else ""))
     for failure in account.failures[:MOST_LINES]:
@@ -94,30 +96,53 @@ def tell_end(account: Account) -> None:
     console.print(f"written to {account.folder!s}: scans.csv, review.csv, failures.csv, run.json, files of each scan")
 
 
-def _thickness(account: Account) -> Table:
+@dataclass
+class _Sums:
+    """Of the rows of scans.csv: the first that did not pass; of thickness and fluid the sum and how many there are."""
+
+    flagged: list[Mapping[str, Any]] = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    num_with_fluid: int = 0
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[Mapping[str, Any]]) -> "_Sums":
+        found = cls()
+        for row in rows:
+            if row["verdict"] != "pass" and len(found.flagged) < MOST_LINES:
+                found.flagged.append(row)
+            found.num_with_fluid += (row.get(FLUID_PX) or 0) > 0
+            for name, value in row.items():
+                if value is not None and (name.endswith((" (um)", " (px)")) or name in (FLUID_PX, FLUID_MM2)):
+                    found.sums[name] = found.sums.get(name, 0.0) + value
+                    found.counts[name] += 1
+        return found
+
+    def mean(self, name: str) -> float | None:
+        """Over the rows that have it."""
+        return self.sums[name] / self.counts[name] if self.counts[name] else None
+
+
+def _thickness(found: _Sums) -> Table:
     """Mean over scans of each slab's mean thickness, and of half its interval, apart for scans in um and in px."""
-    columns = dict.fromkeys(name for row in account.rows for name in row if name.endswith((" (um)", " (px)")))
     table = Table("mean over scans", "thickness", "scans", box=None)
-    for name in columns:
+    for name in found.sums:
         slab, unit = name[:-5], name[-3:-1]
-        values = [row[name] for row in account.rows if row.get(name) is not None]
-        if slab.endswith("+-") or not values:
+        if not name.endswith((" (um)", " (px)")) or slab.endswith("+-"):
             continue
-        half_widths = [row[f"{slab} +- ({unit})"] for row in account.rows if row.get(f"{slab} +- ({unit})") is not None]
-        interval = f" +- {sum(half_widths) / len(half_widths):.1f}" if half_widths else ""
-        table.add_row(slab, f"{sum(values) / len(values):.1f}{interval} {unit}", str(len(values)))
+        half_width = found.mean(f"{slab} +- ({unit})")
+        interval = "" if half_width is None else f" +- {half_width:.1f}"
+        table.add_row(slab, f"{found.mean(name):.1f}{interval} {unit}", str(found.counts[name]))
     return table
 
 
-def _fluid(account: Account) -> str:
+def _fluid(found: _Sums) -> str:
     """In how many scans fluid was found, and how much; "" where none was sought."""
-    rows = [row for row in account.rows if row.get(FLUID_PX) is not None]
-    if not rows:
+    if not found.counts[FLUID_PX]:
         return ""
-    with_fluid = sum(row[FLUID_PX] > 0 for row in rows)
-    areas = [row[FLUID_MM2] for row in rows if row[FLUID_MM2] is not None]
-    mean = f", mean area {sum(areas) / len(areas):.4f} mm2 over {len(areas)} scans" if areas else ""
-    return f"fluid in {with_fluid} of {len(rows)} scans{mean}"
+    area = found.mean(FLUID_MM2)
+    mean = "" if area is None else f", mean area {area:.4f} mm2 over {found.counts[FLUID_MM2]} scans"
+    return f"fluid in {found.num_with_fluid} of {found.counts[FLUID_PX]} scans{mean}"
 
 
 def _networks(gated: GatedPredictor) -> str:

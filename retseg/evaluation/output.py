@@ -50,9 +50,11 @@ def write_numbers(evaluation: Evaluation, folder: Path) -> list[Path]:
     return [folder / name for name in (METRICS, *tables)]
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows of one kind as CSV; what is not known is empty."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], names: Sequence[str] | None = None) -> None:
+    """Rows of one kind as CSV; what is not known is empty. With the names of all columns, rows may come one by one."""
+    if names is None:
+        rows = list(rows)
+        names = list(dict.fromkeys(name for row in rows for name in row))
     with replacing_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from retseg.data.readers.volume import ScanVolume
+from retseg.errors import InputError
 from retseg.evaluation.atomic import make_folder, replacing_file
 from retseg.geometry.thickness import mean_thickness, thickness_profile
 from retseg.inference.fluid_tables import fluid_cells
@@ -108,6 +109,15 @@ def load_record(folder: Path, name: str, stamp: str) -> VolumeRecord | None:
         return None
     is_whole = all((folder / file).is_file() for file in record.files)
     return record if record.stamp == stamp and is_whole else None
+
+
+def saved_rows(folder: Path, name: str) -> tuple[Mapping[str, Any], ...]:
+    """The rows of scans.csv of a volume that is done. InputError where its record is gone or damaged since."""
+    path = _path(folder, name)
+    try:
+        return tuple(json.loads(path.read_text(encoding="utf-8"))["scans"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: gone or damaged since it was written; give the same command again") from error
 
 
 def recorded_names(folder: Path) -> set[str]:

@@ -7,9 +7,10 @@ subjects, some of them noisy or pale, these two follow the true error of the sur
 nothing. They count where they cross a limit: through the verdict.
 """
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,32 +56,52 @@ def mean_half_width_px(intervals: Intervals, row_sd: Array) -> float | None:
     return float(known.mean()) if known.size else None
 
 
-def review_queue(rows: Sequence[Mapping[str, Any]]) -> tuple[Review, ...]:
+class _Scan(NamedTuple):
+    """What of a row of scans.csv decides its place."""
+
+    volume: str
+    scan: str
+    verdict: str
+    reasons: str
+    confidence: float | None
+    spread: float | None
+    half_width: float | None
+    axial_um: float | None
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "_Scan":
+        volume, verdict, reasons = (sys.intern(str(row[name])) for name in ("volume", "verdict", "reasons"))
+        numbers = (row["confidence"], row[SPREAD], row.get(HALF_WIDTH), row["axial_um"])
+        return cls(volume, str(row["scan"]), verdict, reasons, *numbers)
+
+
+def review_queue(rows: Iterable[Mapping[str, Any]]) -> tuple[Review, ...]:
     """Scans, most worth a look first, from rows of scans.csv (`record.scan_row`).
 
     Half-widths count if every row with surfaces has one; um if the scale of all is known, else px.
     """
-    known = [row for row in rows if row[SPREAD] is not None]
-    measure = HALF_WIDTH if all(row.get(HALF_WIDTH) is not None for row in known) else SPREAD
-    unit = "um" if all(row["axial_um"] is not None for row in known) else "px"
-    uncertainty = np.array([_uncertainty(row, measure, unit) for row in rows])
-    confidence = np.array([-np.inf if row["confidence"] is None else row["confidence"] for row in rows])
-    order = sorted(range(len(rows)), key=lambda place: (-LEVELS.index(rows[place]["verdict"]), -uncertainty[place]))
+    scans = [_Scan.of_row(row) for row in rows]
+    known = [scan for scan in scans if scan.spread is not None]
+    by_half_width = all(scan.half_width is not None for scan in known)
+    unit = "um" if all(scan.axial_um is not None for scan in known) else "px"
+    uncertainty = np.array([_uncertainty(scan, by_half_width, unit) for scan in scans])
+    confidence = np.array([-np.inf if scan.confidence is None else scan.confidence for scan in scans])
+    order = sorted(range(len(scans)), key=lambda place: (-LEVELS.index(scans[place].verdict), -uncertainty[place]))
     shares_below, shares_less_sure = _shares_below(uncertainty), _shares_below(confidence)
-    what = ("half-width of intervals" if measure == HALF_WIDTH else "sd of surfaces", unit)
+    what = ("half-width of intervals" if by_half_width else "sd of surfaces", unit)
     return tuple(
         Review(
             rank=rank,
-            volume=str(rows[place]["volume"]),
-            scan=str(rows[place]["scan"]),
-            verdict=str(rows[place]["verdict"]),
+            volume=scans[place].volume,
+            scan=scans[place].scan,
+            verdict=scans[place].verdict,
             uncertainty=float(uncertainty[place]) if np.isfinite(uncertainty[place]) else None,
             unit=unit,
             reasons="; ".join(
                 [
-                    *([str(rows[place]["reasons"])] if rows[place]["reasons"] else []),
-                    *_uncertain(uncertainty[place], shares_below[place], len(rows), what),
-                    *_unsure(confidence[place], shares_less_sure[place], len(rows)),
+                    *([scans[place].reasons] if scans[place].reasons else []),
+                    *_uncertain(uncertainty[place], shares_below[place], len(scans), what),
+                    *_unsure(confidence[place], shares_less_sure[place], len(scans)),
                 ]
             ),
         )
@@ -88,11 +109,14 @@ def review_queue(rows: Sequence[Mapping[str, Any]]) -> tuple[Review, ...]:
     )
 
 
-def _uncertainty(row: Mapping[str, Any], measure: str, unit: str) -> float:
+def _uncertainty(scan: _Scan, by_half_width: bool, unit: str) -> float:
     """In the unit; infinite without surfaces."""
-    if row[SPREAD] is None:
+    measured = scan.half_width if by_half_width else scan.spread
+    if scan.spread is None or measured is None:
         return np.inf
-    return float(row[measure] * (row["axial_um"] if unit == "um" else 1))
+    scale = scan.axial_um if unit == "um" else 1.0
+    assert scale is not None
+    return measured * scale
 
 
 def _shares_below(values: Array) -> Array:

@@ -18,8 +18,7 @@ from retseg.data.readers.matlab import DUKE_DISTANCE
 from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.volume import RawBScan, ScanVolume
 from retseg.data.sources.duke import OFFICIAL_SHAPE, DukeSource
-from retseg.data.sources.hdf5 import Hdf5Source
-from retseg.data.sources.hdf5_subject import FORMAT, read_subject
+from retseg.data.sources.hdf5_subject import FORMAT, read_arrays, read_subject
 from retseg.data.sources.safe_hdf5 import (
     checked_dataset,
     checked_values,
@@ -45,21 +44,20 @@ def open_hdf5_file(path: Path, options: ReadOptions, shelf: Shelf) -> list[ScanV
 
 def _converted(path: Path) -> ScanVolume:
     """A subject of `retseg data convert`, each B-scan once whoever annotated it. Opening reads the table alone."""
-    source = Hdf5Source(path)
-    keys = {key.bscan: key for key in reversed(source.keys)}
-    numbers = tuple(sorted(keys))
+    table = read_subject(path)
+    rows = {key.bscan: row for key, row in sorted(zip(table.keys, range(len(table.rows)), strict=True), reverse=True)}
+    numbers = tuple(sorted(rows))
     with open_hdf5(path) as file:
         check_size(checked_dataset(file, "images", path, one_row=True).shape[1:], path)
-    table = read_subject(path)
     spacings = {table.spacing(row) for row in range(len(table.rows))}
     eyes = {table.eye(row) for row in range(len(table.rows))}
-    is_duke = source.name == DukeSource.name
+    is_duke = table.source_name == DukeSource.name
     num_bscans = max(numbers[-1] + 1, OFFICIAL_SHAPE[2] if is_duke else 0)
     unequal = ("the pixel size differs among its B-scans and is taken as unknown",) if len(spacings) > 1 else ()
     left_out = f"{num_bscans - len(numbers)} B-scans are not in the file (only annotated ones are converted)"
 
     def read(number: int) -> RawBScan:
-        image = source.read(keys[number]).image
+        image = read_arrays(table, rows[number], ("images",))["images"]
         as_it_is = VolumeLevels(np.dtype(np.uint8), (number,), lambda _: image, path)
         return RawBScan(as_it_is(image, f"{path}, B-scan {number}"))
 
@@ -73,7 +71,7 @@ def _converted(path: Path) -> ScanVolume:
         spacing=spacings.pop() if len(spacings) == 1 else Spacing(),
         distance=DUKE_DISTANCE if is_duke else None,
         eye=eyes.pop() if len(eyes) == 1 else None,
-        subject=source.keys[0].subject,
+        subject=table.subject,
         notices=(*unequal, *((left_out,) if len(numbers) < num_bscans else ())),
     )
 

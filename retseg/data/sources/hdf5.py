@@ -7,8 +7,7 @@ import numpy as np
 from retseg.anatomy import IGNORE, NUM_CLASSES
 from retseg.bscan import BScan, ScanKey
 from retseg.data.sources.hdf5_index import read_folder
-from retseg.data.sources.hdf5_subject import STACKS, SubjectTable, read_subject, values
-from retseg.data.sources.safe_hdf5 import checked_dataset, open_hdf5
+from retseg.data.sources.hdf5_subject import STACKS, SubjectTable, read_arrays, read_subject
 from retseg.errors import InputError
 
 
@@ -59,13 +58,7 @@ class Hdf5Source:
             raise InputError(f"{self.root}: no B-scan {key.name} among its {len(self._keys)}")
         table, row = self._places[key]
         path = table.path
-        with open_hdf5(path) as file:
-            places = {stack: int(table.rows[stack][row]) for stack in STACKS}
-            arrays = {
-                stack: values(checked_dataset(file, stack, path, one_row=True), place, path)
-                for stack, place in places.items()
-                if place >= 0
-            }
+        arrays = read_arrays(table, row, tuple(STACKS))
         mask, surface_rows = arrays.get("masks"), arrays.get("surface_rows")
         if mask is not None and (mask.min() < IGNORE or mask.max() >= NUM_CLASSES):
             raise InputError(

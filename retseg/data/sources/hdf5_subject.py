@@ -6,6 +6,8 @@ A file holds the table `scans`, a row for each key, and up to four stacks (N, H,
 
 import json
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,9 @@ class SubjectTable:
         for field, (lowest, limit) in limits.items():
             if self.rows[field].min() < lowest or self.rows[field].max() >= limit:
                 raise InputError(f"{self.path}: {field} in table scans is outside {lowest}..{limit - 1}; convert again")
+        if len(np.unique(self.rows[["grader", "bscan"]])) < len(self.rows):
+            twice = Counter(self.keys).most_common(1)[0][0]
+            raise InputError(f"{self.path}: {twice.name} is there twice; convert again")
         sizes_um = np.stack([self.rows["axial_um"], self.rows["lateral_um"]])
         wrong = ~(np.isnan(sizes_um) | (sizes_um > 0) & np.isfinite(sizes_um)).all(axis=0)
         if wrong.any():
@@ -101,6 +106,17 @@ def read_subject(path: Path) -> SubjectTable:
     table = subject_table(path, about, rows)
     table.check(sizes)
     return table
+
+
+def read_arrays(table: SubjectTable, row: int, stacks: Sequence[str]) -> dict[str, Array]:
+    """Those of a row's arrays that it has. InputError where they are damaged."""
+    places = {stack: int(table.rows[stack][row]) for stack in stacks}
+    with open_hdf5(table.path) as file:
+        return {
+            stack: values(checked_dataset(file, stack, table.path, one_row=True), place, table.path)
+            for stack, place in places.items()
+            if place >= 0
+        }
 
 
 def subject_table(path: Path, about: dict[str, Any], rows: Array) -> SubjectTable:
