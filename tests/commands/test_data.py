@@ -62,7 +62,8 @@ def test_convert_makes_up_a_phantom(monkeypatch, capsys, tmp_path):
 def test_index_is_written_anew_and_refused_where_nothing_is(monkeypatch, capsys, tmp_path):
     retseg(monkeypatch, capsys, "data", "convert", "-s", "phantom", "--num-subjects", 1, "-o", tmp_path)
     (tmp_path / ".retseg_index").write_bytes(b"damaged")
-    assert retseg(monkeypatch, capsys, "data", "index", tmp_path)[:2] == (0, f"{tmp_path}: 1 file(s) in .retseg_index\n")
+    code, said, _ = retseg(monkeypatch, capsys, "data", "index", tmp_path)
+    assert (code, said) == (0, f"{tmp_path}: 1 file(s) in .retseg_index\n")
     assert Hdf5Source(tmp_path).notices == ()
     code, _, told = retseg(monkeypatch, capsys, "data", "index", tmp_path / "gone")
     assert code == 2
