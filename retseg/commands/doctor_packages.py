@@ -23,7 +23,7 @@ KNOWN_BAD = {
 """Versions that must not stay, and why."""
 
 EXTRAS = {
-    "vendor": "Heidelberg and Topcon files, DICOM segmentations, compressed DICOM",
+    "vendor": "Heidelberg files, DICOM segmentations, compressed DICOM",
     "sweep": "searches by Optuna (sweep=optuna)",
     "joblib": "several jobs of a sweep at once",
     "slurm": "jobs on a SLURM cluster",

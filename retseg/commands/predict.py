@@ -53,7 +53,7 @@ def predict(
     """Layers, surfaces and thickness of scans of any common format, with how far to believe them.
 
     Reads PNG, JPEG, TIFF (8 and 16 bit, stacks), NPY, NPZ, HDF5, Duke .mat,
-    DICOM, and with the extra `vendor` Heidelberg .vol .xml .e2e, Topcon .fda.
+    DICOM, Topcon .fda, and with the extra `vendor` Heidelberg .vol .xml .e2e.
     Everything comes back on the scans' own pixels. A pixel size that nobody
     gave stays unknown: then there are pixels, and no microns.
     Without --run and --weights, the network that comes with retseg predicts:
