@@ -32,16 +32,25 @@ class Failure:
 def failure_kept(run_dir: Path) -> Iterator[None]:
     """Leave FAILED in a run folder when the block fails after the run began; take an older one away when it ends well.
 
-    A run began when its config.yaml is written. One that is stopped by a signal has not failed: it can go on.
+    A run began when its config.yaml is written. One that is stopped by a signal has not failed: it can go on. One that
+    was done, and was refused before it went on, is done as before.
     """
+    scores = _scores_written(run_dir)
     try:
         yield
     except Exception as error:
-        if (run_dir / "config.yaml").is_file():
+        is_as_before = scores is not None and scores == _scores_written(run_dir)
+        if (run_dir / "config.yaml").is_file() and not is_as_before:
             leave_failed(run_dir, error)
         raise
     for name in (FAILED, TRACEBACK):
         (run_dir / name).unlink(missing_ok=True)
+
+
+def _scores_written(run_dir: Path) -> int | None:
+    """When a run's metrics.json was written, in ns; it goes when the run goes on, and is written anew at its end."""
+    path = run_dir / "metrics.json"
+    return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def leave_failed(run_dir: Path, error: BaseException) -> None:

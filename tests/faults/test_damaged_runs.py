@@ -55,6 +55,7 @@ def test_resuming_names_the_checkpoint_that_is_whole_and_goes_on_from_it(train, 
     assert fewer == f"retseg: trainer.max_epochs=1: {last} has come to epoch 2 already; take 2 or more\n"
     assert (run / "config.yaml").read_bytes() == config
     assert (run / "metrics.json").is_file()
+    assert not (run / "FAILED").exists(), "it is done, and nothing of it was touched"
     damage(last)
     assert f"{last}: damaged, " in refused(capsys, f"resume={run}")
     assert re.search(
