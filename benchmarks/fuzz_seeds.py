@@ -32,6 +32,7 @@ from retseg.anatomy import SURFACE_NAMES
 from retseg.data.sources.duke import DukeSource
 from retseg.data.sources.hdf5 import Hdf5Source
 from retseg.data.sources.hdf5_convert import convert
+from retseg.data.sources.hdf5_index import INDEX
 from retseg.data.sources.paper_arrays import IMAGES_FILE, LABELS_FILE, PaperArraysSource
 from retseg.data.sources.phantom import PhantomSource
 from retseg.data.sources.phantom_export import HEADER_V5, write_duke_mat
@@ -93,6 +94,10 @@ def _hdf5(folder: Path) -> Path:
 def _ours(folder: Path) -> Path:
     (path,) = convert(PhantomSource(height=48, width=64, num_subjects=1, bscans_per_subject=2), folder)
     return path
+
+
+def _index(folder: Path) -> Path:
+    return _ours(folder).parent / INDEX
 
 
 def _npz(folder: Path, is_compressed: bool = False) -> Path:
@@ -246,6 +251,7 @@ FILES = (
     Format("hdf5", _hdf5, read_scans),
     Format("hdf5 ours", _ours, partial(read_source, Hdf5Source)),
     Format("hdf5 ours scan", _ours, read_scans),
+    Format("hdf5 index", _index, partial(read_source, Hdf5Source)),
     Format("npy", partial(_npy, PIXELS, "scan.npy"), read_scans),
     Format("npy paper", partial(_paper, IMAGES_FILE), partial(read_source, PaperArraysSource)),
     Format("npy paper labels", partial(_paper, LABELS_FILE), partial(read_source, PaperArraysSource)),
