@@ -149,13 +149,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_its_batch_is_kept(train, ca
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_before_a_weight_moves(train, monkeypatch, capsys, tmp_path):
-    step = SegmentationModule._step
+    step = SegmentationModule._plain_step
 
-    def steep(self, stage, scores, batch):
-        loss = step(self, stage, scores, batch)
-        return loss + (0 * self.net.head.weight).square().sum().sqrt()  # its value is 0, its slope is not a number
+    def steep(self, batch):
+        slope = (0 * self.net.head.weight).square().sum().sqrt()  # its value is 0, its slope is not a number
+        return {name: loss + slope for name, loss in step(self, batch).items()}
 
-    monkeypatch.setattr(SegmentationModule, "_step", steep)
+    monkeypatch.setattr(SegmentationModule, "_plain_step", steep)
     error = refused(train, capsys, *QUIET)
     assert "epoch 1, batch 1: gradient of head.weight not finite on " in error
     assert "(weights are finite)" in error
