@@ -14,8 +14,14 @@ class InputError(ValueError):
 
 
 def one_line(error: BaseException) -> str:
-    """What an error of anybody's says, on one line."""
-    return " ".join(str(error).split())
+    """What an error says, on one line; a stranger's not at any length, for it may repeat what a file holds."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, InputError) else f"{said:.400}"
+
+
+def typed_line(error: BaseException) -> str:
+    """The same with the error's type before it, and shorter: for libraries whose words alone say little."""
+    return f"{type(error).__name__}: {one_line(error):.200}"
 
 
 class ShortMemoryError(InputError):

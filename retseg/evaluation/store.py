@@ -16,7 +16,7 @@ import torch
 from retseg.anatomy import IGNORE, NUM_CLASSES, NUM_SURFACES
 from retseg.bscan import Array, Spacing
 from retseg.data.sources.pixels import stated_spacing
-from retseg.errors import InputError
+from retseg.errors import InputError, one_line
 from retseg.evaluation.atomic import replacing_file, replacing_folder
 from retseg.evaluation.case import Case, NetworkSums
 from retseg.evaluation.fluid_record import FluidCase
@@ -183,7 +183,7 @@ def read_npz(path: Path) -> dict[str, Array]:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; make it again") from error
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, MemoryError, RuntimeError) as error:
-        raise InputError(f"{path}: not a whole .npz file ({error}); make it again") from error
+        raise InputError(f"{path}: not a whole .npz file ({one_line(error)}); make it again") from error
     except InputError:
         raise
     except ValueError as error:

@@ -17,8 +17,7 @@ import numpy as np
 from retseg import __version__
 from retseg.anatomy import NUM_CLASSES
 from retseg.bscan import Array
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 from retseg.evaluation.atomic import replacing_file
 from retseg.inference.dicom_source import (
     CAPTURE_CLASS,
@@ -101,7 +100,7 @@ def _segmentation(volume: PredictedVolume, source: Source, path: Path) -> Any:
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
-            f"{path}: highdicom cannot make a segmentation of {volume.path} ({one_line(error)})"
+            f"{path}: highdicom cannot make a segmentation of {volume.path} ({typed_line(error)})"
         ) from error
     _set_back(segmentation, masks)
     _refer(segmentation, source)

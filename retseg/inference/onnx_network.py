@@ -118,7 +118,8 @@ def _parse(path: Path, content: bytes) -> Any:
         if type(error).__name__ != "DecodeError":
             raise
         raise InputError(f"{path}: no ONNX file, or cut off; export the run again") from error
-    if not model.HasField("graph"):
+    texts = [text for entry in model.metadata_props for text in (entry.key, entry.value)]
+    if not model.HasField("graph") or not all(isinstance(text, str) for text in texts):  # bytes: no UTF-8
         raise InputError(f"{path}: no ONNX file, or cut off; export the run again")
     return model
 

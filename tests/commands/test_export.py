@@ -181,6 +181,10 @@ def test_damage_anywhere_in_an_onnx_file_is_found(exported, tmp_path):
         path.write_bytes(content[:length])
         with pytest.raises(InputError, match=r"a.onnx: (no ONNX file, or cut off|no card of|damaged)"):
             open_scan_network(path)
+    place = content.index(b"subjects apart")
+    path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+    with pytest.raises(InputError, match=r"a.onnx: no ONNX file, or cut off; export the run again"):
+        open_scan_network(path)  # its texts are no UTF-8
 
 
 def test_onnxruntime_answers_several_threads_at_once(exported):

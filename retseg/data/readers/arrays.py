@@ -17,8 +17,8 @@ from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.volume import RawBScan, ScanVolume
 from retseg.data.sources.mapped import mapped_npy
 from retseg.data.sources.pixels import stated_spacing
-from retseg.data.sources.safe_hdf5 import MAX_BYTES, one_line
-from retseg.errors import InputError
+from retseg.data.sources.safe_hdf5 import MAX_BYTES
+from retseg.errors import InputError, typed_line
 
 _HEADER_BYTES = 16384
 """Read of each member: numpy takes headers of at most 10,000 bytes."""
@@ -117,7 +117,7 @@ def _npz_headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
                 shape, _, dtype = read(head)
                 headers[member.removesuffix(".npy")] = (shape, dtype)
     except Exception as error:  # a damaged archive leads zipfile and numpy to whatever
-        raise InputError(f"{path}: not a whole .npz archive ({one_line(error)}); save it again") from error
+        raise InputError(f"{path}: not a whole .npz archive ({typed_line(error)}); save it again") from error
     return headers
 
 
@@ -132,7 +132,7 @@ def _npz_values(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Array:
     except InputError:
         raise
     except Exception as error:  # as above
-        raise InputError(f"{path}: {name} is damaged ({one_line(error)}); save it again") from error
+        raise InputError(f"{path}: {name} is damaged ({typed_line(error)}); save it again") from error
     return values
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from retseg.data.readers.levels import check_size
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 
 _OPHTHALMIC_TOMOGRAPHY = "1.2.840.10008.5.1.4.1.1.77.1.5.4"
 _SECONDARY_CAPTURES = tuple(f"1.2.840.10008.5.1.4.1.1.7{ending}" for ending in ("", ".2", ".3", ".4"))
@@ -48,7 +47,7 @@ def one_line_of_damage(place: Path | str, what: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{place}: {what} ({one_line(error)}); {_DAMAGED}") from error
+        raise InputError(f"{place}: {what} ({typed_line(error)}); {_DAMAGED}") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,15 +19,8 @@ from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.volume import RawBScan, ScanVolume
 from retseg.data.sources.duke import OFFICIAL_SHAPE, DukeSource
 from retseg.data.sources.hdf5_subject import FORMAT, read_arrays, read_subject
-from retseg.data.sources.safe_hdf5 import (
-    checked_dataset,
-    checked_values,
-    has_hard_link,
-    one_line,
-    open_hdf5,
-    text_attribute,
-)
-from retseg.errors import InputError
+from retseg.data.sources.safe_hdf5 import checked_dataset, checked_values, has_hard_link, open_hdf5, text_attribute
+from retseg.errors import InputError, typed_line
 
 _MOST_OBJECTS = 10_000
 """Arrays and groups that are looked at: a small file can hold a loop of groups."""
@@ -95,7 +88,7 @@ def _any_file(file: Any, path: Path, options: ReadOptions) -> ScanVolume:
             except InputError:
                 raise
             except Exception as error:  # h5py raises whatever a damaged byte leads it to
-                raise InputError(f"{path}: {name} is damaged ({one_line(error)}); make the file again") from error
+                raise InputError(f"{path}: {name} is damaged ({typed_line(error)}); make the file again") from error
 
     return ArrayFile(path, "HDF5 file", arrays[name], dataset.dtype, raw).volume(name)
 

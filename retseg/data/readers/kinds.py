@@ -4,8 +4,7 @@ from enum import Enum
 from pathlib import Path
 
 from retseg.data.sources.mat import HDF5_SIGNATURE
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 
 
 class Kind(Enum):
@@ -65,4 +64,4 @@ def _head(path: Path, num_bytes: int) -> bytes:
         with path.open("rb") as file:
             return file.read(num_bytes)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({one_line(error)}); see its permissions") from error
+        raise InputError(f"{path}: cannot be read ({typed_line(error)}); see its permissions") from error

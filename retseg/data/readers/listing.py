@@ -10,8 +10,7 @@ from pathlib import Path
 
 from retseg.data.readers.kinds import ENDINGS, LOOKED_FOR, Kind, kind_of
 from retseg.data.readers.names import natural_key, stem_and_ending
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 
 PREDICT_COMMAND = "retseg predict"
 """What run.json says in the folders that `retseg predict` writes."""
@@ -89,7 +88,7 @@ class _Walk:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: natural_key(entry.name))
         except OSError as error:
-            self._fail(folder, f"{folder}: cannot be listed ({one_line(error)}); see its permissions")
+            self._fail(folder, f"{folder}: cannot be listed ({typed_line(error)}); see its permissions")
             return
         pictures_of_xml = _pictures_of_xml(folder, [entry.name for entry in entries])
         for entry in entries:
@@ -111,7 +110,7 @@ class _Walk:
             is_file = stat.S_ISREG(path.stat().st_mode)
         except OSError as error:
             if path.suffix.lower() in ENDINGS or not path.suffix:
-                what = "a link to what is not there" if path.is_symlink() else f"cannot be read ({one_line(error)})"
+                what = "a link to what is not there" if path.is_symlink() else f"cannot be read ({typed_line(error)})"
                 self._fail(path, f"{path}: {what}; mend or remove it")
             else:
                 self.found.ignored.append(path)

@@ -19,8 +19,7 @@ from retseg.data.readers.options import ReadOptions
 from retseg.data.readers.tiff_scale import TiffScale, tiff_scale
 from retseg.data.readers.volume import RawBScan, ScanVolume
 from retseg.data.sources.plain_images import PICTURE_FORMATS
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 from retseg.geometry.volume_map import BScanDistance
 
 COLOUR_DIFFERENCE = 16
@@ -151,7 +150,7 @@ def _read_header(path: Path) -> _Header:
     except InputError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: too many pixels to be a B-scan ({one_line(error)}); refused") from error
+        raise InputError(f"{path}: too many pixels to be a B-scan ({typed_line(error)}); refused") from error
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: no PNG, JPEG, TIFF or BMP picture of 8, 16 or 32 bits; save it as one") from error
     except Exception as error:  # Pillow raises whatever a damaged byte leads it to
@@ -276,4 +275,4 @@ def _gray(image: Image.Image) -> RawBScan:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: damaged picture ({one_line(error)}); copy it again")
+    return InputError(f"{path}: damaged picture ({typed_line(error)}); copy it again")

@@ -10,8 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 
 _LOGGERS = ("eyepy", "pydicom")
 _LONGEST_LINE = 300
@@ -71,7 +70,7 @@ def heard(path: Path, what: str) -> Iterator[Said]:
                 f"{path}: a {what} needs {library}, which is not installed; pip install 'retseg[vendor]'"
             ) from error
         except Exception as error:  # damaged files make the parsers below raise anything
-            raise InputError(f"{path}: damaged {what} ({one_line(error)[:_LONGEST_LINE]}); export it again") from error
+            raise InputError(f"{path}: damaged {what} ({typed_line(error)}); export it again") from error
         finally:
             for logger, propagate in before:
                 logger.removeHandler(listener)

@@ -21,8 +21,7 @@ from retseg.data.readers.dicom_frames import stated_shape
 from retseg.data.readers.levels import VolumeLevels, check_size, level_notices
 from retseg.data.readers.vendor_heidelberg import positive_um, spacing_of
 from retseg.data.readers.volume import RawBScan, ScanVolume
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 from retseg.geometry.volume_map import BScanDistance
 
 _FDA = "Topcon .fda file"
@@ -198,7 +197,7 @@ def _picture(content: bytes, shape: tuple[int, int], name: str, path: Path) -> A
     except UnidentifiedImageError as error:
         raise _damaged(path, f"{name} is neither JPEG 2000 nor JPEG") from error
     except Exception as error:  # decoders raise anything of what is damaged
-        raise _damaged(path, f"{name}: {one_line(error):.200}") from error
+        raise _damaged(path, f"{name}: {typed_line(error):.200}") from error
     if image.shape != shape:
         raise InputError(f"{path}: {name} has pixels {image.shape}, expected gray ones {shape}; export it again")
     return image

@@ -14,8 +14,7 @@ import pooch
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 
 DUKE_PAGE = "https://people.duke.edu/~sf59/Chiu_BOE_2014_dataset.htm"
 DUKE_URL = "https://people.duke.edu/~sf59/Datasets/2015_BOE_Chiu2.zip"
@@ -64,7 +63,7 @@ def download_duke(root: Path, url: str = DUKE_URL, sha256: str | None = None, pr
             _check_sha256(archive, root / f"{_ARCHIVE}.sha256", sha256, url)
             return _unpack(archive, root)
     except OSError as error:
-        raise InputError(f"{root}: cannot be written ({one_line(error)}); choose a folder with room") from error
+        raise InputError(f"{root}: cannot be written ({typed_line(error)}); choose a folder with room") from error
 
 
 def _fetch(url: str, scratch: Path, progress: bool) -> Path:
@@ -82,7 +81,7 @@ def _fetch(url: str, scratch: Path, progress: bool) -> Path:
         try:
             downloader(url, str(scratch / _ARCHIVE), None)
         except (OSError, ValueError) as error:  # every error of requests is one of the two
-            raise InputError(f"{url}: download failed ({one_line(error)}); {_by_hand()}") from error
+            raise InputError(f"{url}: download failed ({typed_line(error)}); {_by_hand()}") from error
     archive = scratch / _ARCHIVE
     with archive.open("rb") as file:
         head = file.read(512).lstrip().lower()
@@ -122,7 +121,7 @@ def _unpack(archive: Path, root: Path) -> tuple[str, ...]:
                     shutil.copyfileobj(packed, file)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise InputError(
-            f"{_ARCHIVE}: damaged archive ({one_line(error)}); nothing was kept, download it again"
+            f"{_ARCHIVE}: damaged archive ({typed_line(error)}); nothing was kept, download it again"
         ) from error
     new = tuple(name for name in members if not (root / name).exists())
     for name in new:

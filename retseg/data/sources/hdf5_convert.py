@@ -15,8 +15,7 @@ from retseg.data.source import ScanSource
 from retseg.data.sources.hdf5_index import write_index
 from retseg.data.sources.hdf5_subject import EYES, FORMAT, FORMAT_VERSION, SCAN_DTYPE, STACKS, SUBJECT
 from retseg.data.sources.new_hdf5 import new_hdf5
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 
 _LONGEST_FIXED = 60_000
 """Bytes: HDF5 keeps attributes below 64 kB."""
@@ -46,7 +45,7 @@ def convert(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made a folder ({one_line(error)}); choose another") from error
+        raise InputError(f"{folder}: cannot be made a folder ({typed_line(error)}); choose another") from error
     num_done = 0
     for subject, subject_keys in groupby(keys, key=lambda key: key.subject):
         with new_hdf5(paths[subject]) as file:

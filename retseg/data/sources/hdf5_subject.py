@@ -17,8 +17,8 @@ import numpy as np
 from retseg.anatomy import CLASS_NAMES, SURFACE_NAMES
 from retseg.bscan import Array, Eye, ScanKey, Spacing
 from retseg.data.sources.pixels import stated_spacing
-from retseg.data.sources.safe_hdf5 import checked_dataset, checked_values, has_link, one_line, open_hdf5, text_attribute
-from retseg.errors import InputError
+from retseg.data.sources.safe_hdf5 import checked_dataset, checked_values, has_link, open_hdf5, text_attribute
+from retseg.errors import InputError, typed_line
 
 FORMAT = "retseg scans"
 FORMAT_VERSION = 1
@@ -133,7 +133,7 @@ def values(dataset: Any, row: int | None, path: Path) -> Array:
     except InputError:
         raise
     except Exception as error:  # h5py raises whatever a damaged byte leads it to
-        raise InputError(f"{path}: {dataset.name} is damaged ({one_line(error)}); convert again") from error
+        raise InputError(f"{path}: {dataset.name} is damaged ({typed_line(error)}); convert again") from error
 
 
 def _read_about(file: Any, path: Path) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _read_about(file: Any, path: Path) -> dict[str, Any]:
     except InputError:
         raise
     except Exception as error:  # h5py raises whatever a damaged byte leads it to
-        raise InputError(f"{path}: not a file of `retseg data convert` ({one_line(error)}); convert it") from error
+        raise InputError(f"{path}: not a file of `retseg data convert` ({typed_line(error)}); convert it") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise InputError(f"{path}: not a file of `retseg data convert`; convert it")
     if about.get("format_version") != FORMAT_VERSION:

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from retseg.bscan import Array
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 
 
 def mapped_npy(path: Path, advice: str = "save it again") -> Array:
@@ -14,7 +13,7 @@ def mapped_npy(path: Path, advice: str = "save it again") -> Array:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged header leads numpy to whatever
-        raise InputError(f"{path}: not a whole .npy array of numbers ({one_line(error)}); {advice}") from error
+        raise InputError(f"{path}: not a whole .npy array of numbers ({typed_line(error)}); {advice}") from error
     if not isinstance(array, np.ndarray):
         array.close()
         raise InputError(f"{path}: an archive named .npy; name it .npz")

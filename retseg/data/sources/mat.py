@@ -20,11 +20,10 @@ from retseg.data.sources.safe_hdf5 import (
     checked_dataset,
     checked_values,
     has_hard_link,
-    one_line,
     open_hdf5,
     text_attribute,
 )
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 BYTES_PER_VALUE = {
@@ -102,7 +101,7 @@ def _is_v73(path: Path) -> bool:
         with path.open("rb") as file:
             head = file.read(520)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
+        raise InputError(f"{path}: cannot be read ({typed_line(error)})") from error
     if not head:
         raise InputError(f"{path}: empty (0 bytes), expected a .mat file; download it again")
     if head.lstrip()[:5].lower() in (b"<!doc", b"<html", b"<?xml"):
@@ -181,4 +180,4 @@ def _declared(file: Any, name: str, path: Path) -> Variable:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: damaged or not a .mat file ({one_line(error)}); download it again")
+    return InputError(f"{path}: damaged or not a .mat file ({typed_line(error)}); download it again")

@@ -8,8 +8,7 @@ from typing import Any
 
 import h5py
 
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 
 
 @contextmanager
@@ -21,7 +20,7 @@ def new_hdf5(path: Path) -> Iterator[Any]:
             yield file
         part.replace(path)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else one_line(error)
+        reason = os.strerror(error.errno) if error.errno else typed_line(error)
         raise InputError(f"{path}: cannot be written ({reason}); choose a folder with room") from error
     finally:
         with suppress(OSError):  # it has its name, or never was; a read-only disk says neither

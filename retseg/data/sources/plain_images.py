@@ -9,8 +9,7 @@ from PIL import Image, ImageSequence
 
 from retseg.bscan import Array
 from retseg.data.sources.mapped import mapped_npy
-from retseg.data.sources.safe_hdf5 import one_line
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 
 PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 SUFFIXES = (*PICTURES, ".npy")
@@ -64,7 +63,7 @@ def _num_images(path: Path) -> int:
         try:
             return int(getattr(picture, "n_frames", 1))
         except Exception as error:  # Pillow raises whatever a damaged byte leads it to
-            raise InputError(f"{path}: damaged image ({one_line(error)}); copy it again") from error
+            raise InputError(f"{path}: damaged image ({typed_line(error)}); copy it again") from error
 
 
 def _images(path: Path) -> Iterator[Array]:
@@ -82,7 +81,7 @@ def _images(path: Path) -> Iterator[Array]:
         except InputError:
             raise
         except Exception as error:  # Pillow raises whatever a damaged byte leads it to
-            raise InputError(f"{path}: damaged image ({one_line(error)}); copy it again") from error
+            raise InputError(f"{path}: damaged image ({typed_line(error)}); copy it again") from error
 
 
 def _mapped(path: Path) -> Array:
@@ -100,7 +99,7 @@ def _opened(path: Path) -> Image.Image:
             return Image.open(path, formats=PICTURE_FORMATS)
     except Exception as error:  # as above
         raise InputError(
-            f"{path}: cannot be read as an image ({one_line(error)}); leave it out or get it again"
+            f"{path}: cannot be read as an image ({typed_line(error)}); leave it out or get it again"
         ) from error
 
 

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from retseg.bscan import Array
-from retseg.errors import InputError
+from retseg.errors import InputError, typed_line
 
 MAX_BYTES = 2 * 1024**3
 """Largest array that is read, in bytes: ten times the largest of the official files."""
@@ -27,11 +27,6 @@ _HEAP = b"GCOL\x01\0\0\0"
 _MOST_LISTED = 20
 
 
-def one_line(error: BaseException) -> str:
-    """What a library said, on one line, and not at any length: it may repeat what a file holds."""
-    return f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
-
-
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Any]:
     """An open `h5py.File` for reading. InputError where it is no HDF5 file, and for whatever h5py raises meanwhile."""
@@ -41,7 +36,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     except InputError:
         raise
     except Exception as error:  # h5py raises whatever a damaged byte leads it to
-        raise InputError(f"{path}: not a whole HDF5 file ({one_line(error)}); copy or make it again") from error
+        raise InputError(f"{path}: not a whole HDF5 file ({typed_line(error)}); copy or make it again") from error
 
 
 def has_link(file: Any, name: str) -> bool:
