@@ -11,7 +11,7 @@ from retseg.commands.open_network import open_scan_network
 from retseg.data.sources.phantom import PhantomSource
 from retseg.inference.network import ScanNetwork
 from retseg.inference.shipped import shipped_weights
-from tests.view.served import Client, client_of
+from tests.view.served import Client, client_of, live_server
 
 ROWS, COLUMNS = 128, 200
 
@@ -47,3 +47,11 @@ def client(network: ScanNetwork, tmp_path: Path) -> Iterator[Client]:
     folder.mkdir()
     with client_of([network], folder) as opened:
         yield opened
+
+
+@pytest.fixture
+def address(network: ScanNetwork, tmp_path: Path) -> Iterator[str]:
+    """Where a viewer with a folder for labels is."""
+    (tmp_path / "dropped").mkdir()
+    with live_server([network], tmp_path / "dropped", labels=tmp_path / "labels") as (address, _):
+        yield address

@@ -3,10 +3,9 @@
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,11 +13,10 @@ from PIL import Image
 
 from retseg.bscan import Array
 from retseg.data.sources.hdf5 import Hdf5Source
-from retseg.inference.network import ScanNetwork
 from tests.browser import PHONE
 from tests.view.conftest import COLUMNS, ROWS, as_png
+from tests.view.on_the_page import drag, drop, point, state, surfaces_of
 from tests.view.readout import readout_with
-from tests.view.served import live_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -37,48 +35,6 @@ TO_TRAIN = (
     "trainer.max_epochs=1",
     "evaluate=false",
 )
-
-
-@pytest.fixture
-def address(network: ScanNetwork, tmp_path: Path) -> Iterator[str]:
-    """Where a viewer with a folder for labels is."""
-    (tmp_path / "dropped").mkdir()
-    with live_server([network], tmp_path / "dropped", labels=tmp_path / "labels") as (address, _):
-        yield address
-
-
-def drop(page: "Page", name: str, body: bytes) -> None:
-    """Choose a file and wait for its answer and its heat maps."""
-    page.set_input_files("#files", {"name": name, "mimeType": "application/octet-stream", "buffer": body})
-    page.wait_for_selector("#shown:not([hidden])")
-    page.wait_for_selector("#depth:not([disabled])")
-
-
-def state(page: "Page", words: str) -> Any:
-    """A value of the page's own state."""
-    return page.evaluate(f"async () => {{ const {{ app }} = await import('./app.js'); return {words}; }}")
-
-
-def surfaces_of(page: "Page") -> Array:
-    return np.array(state(page, "app.surfaces.toJSON()"), np.float64)
-
-
-def point(page: "Page", column: float, row: float) -> tuple[float, float]:
-    """Where a place of the scan is on the screen."""
-    box = page.locator("#picture").bounding_box()
-    assert box is not None
-    left, top, scale = state(page, "[app.picture.left, app.picture.top, app.picture.scale]")
-    return box["x"] + left + (column + 0.5) * scale, box["y"] + top + row * scale
-
-
-def drag(page: "Page", column: int, row: float, by: float) -> None:
-    page.evaluate("scrollTo(0, 0)")  # a click on a button below has moved the page
-    x, y = point(page, column, row)
-    page.mouse.move(x, y)
-    page.mouse.down()
-    for step in (0.3, 0.7, 1.0):
-        page.mouse.move(*point(page, column, row + step * by))
-    page.mouse.up()
 
 
 def test_a_scan_is_seen_corrected_saved_and_trained_on(
@@ -118,21 +74,6 @@ def test_a_scan_is_seen_corrected_saved_and_trained_on(
     split = json.loads((run / "split.json").read_text())
     assert (split["train"], split["val"]) == (["a_b00_g1"], ["b_b00_g1"])
     assert json.loads((run / "metrics.json").read_text())["data"]["label_origin"] == "silver, corrected by hand"
-
-
-def test_heat_maps_are_chosen_by_layer_and_depth(page: "Page", address: str, png: bytes):
-    page.goto(address)
-    drop(page, "a.png", png)
-    page.check("input[name=show][value=heat]", force=True)
-    page.select_option("#explained", "3")
-    page.get_by_text("INL at conv2d_15").wait_for()
-    page.select_option("#depth", "1")
-    page.get_by_text("INL at conv2d_17").wait_for()
-    page.check("input[name=show][value=layers]", force=True)
-    rows = surfaces_of(page)
-    page.select_option("#explained", "pointer")
-    page.mouse.move(*point(page, 80, (rows[4, 80] + rows[5, 80]) / 2))
-    page.get_by_text("ONL-ISM at conv2d_17").wait_for()
 
 
 def test_keys_alone_select_move_undo_and_page(page: "Page", address: str, pictures: tuple[Array, ...]):
@@ -284,14 +225,3 @@ def test_a_label_that_is_there_is_replaced_only_if_one_says_so(
     assert path.read_bytes() != before
     assert all("409" in problem for problem in problems)  # Chromium notes each refusal
     problems.clear()
-
-
-def test_a_network_that_only_runs_says_why_it_is_not_explained(
-    page: "Page", network: ScanNetwork, png: bytes, tmp_path: Path
-):
-    with live_server([replace(network, module=None, engine="onnxruntime")], tmp_path) as (address, _):
-        page.goto(address)
-        page.set_input_files("#files", {"name": "a.png", "mimeType": "image/png", "buffer": png})
-        page.get_by_text("zero_shot runs in onnxruntime, which gives no gradients").wait_for()
-        assert page.is_visible("#picture")
-        assert page.is_disabled("#depth")

@@ -40,12 +40,12 @@ async function take(files) {
     opened(await (await post(`scans/${id}/open`, options)).json());
     await showPlace(0);
   });
-  element("drop").hidden = Boolean(app.drop);
-  element("drop-more").hidden = !app.drop;
 }
 
 function opened(drop) {
   app.drop = drop;
+  element("drop").hidden = true;  // before the scan is there: later it would jump up under the pointer
+  element("drop-more").hidden = false;
   app.edits.clear();
   fill(element("volume"), drop.volumes.map((volume, i) => [String(i), volume.name]));
   element("volume-label").hidden = drop.volumes.length < 2;
