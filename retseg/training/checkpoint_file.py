@@ -216,7 +216,9 @@ def _reason(error: Exception) -> str:
     """Why torch does not load a file that is whole, in words."""
     if match := re.search(r"GLOBAL (\S+)", str(error)):
         return f"holds more than numbers ({match[1]:.60}); retseg runs no code of a checkpoint, take one that it wrote"
-    return f"cannot be read as a checkpoint ({type(error).__name__}: {one_line(error):.100}); take one that retseg wrote"
+    return (
+        f"cannot be read as a checkpoint ({type(error).__name__}: {one_line(error):.100}); take one that retseg wrote"
+    )
 
 
 def _whole_beside(path: Path) -> tuple[Path, int] | None:
