@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retseg.anatomy import LAYER_NAMES
+from retseg.commands.compare_sweep import GRID
 from retseg.evaluation.setting_importance import grid_array, grid_importance
 from retseg.figures.explanations import HitRate, hit_rates
 from retseg.figures.reproduction import table_picture
@@ -96,11 +97,7 @@ def sweep_importance() -> "Figure":
     names = ["optimizer.lr", "augmentation"]
     grid = grid_array(settings, names, np.array(scores))
     assert grid is not None
-    definition = (
-        "Bars: share of the variance among the jobs. Dot and line: the same without what the scatter of seeds alone "
-        "would bring, and its 95 % interval."
-    )
-    return setting_importance(grid_importance(grid, names), DICE, definition, WORDS)
+    return setting_importance(grid_importance(grid, names), DICE, GRID, WORDS)
 
 
 def paper_table() -> "Figure":

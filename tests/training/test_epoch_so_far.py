@@ -26,6 +26,7 @@ from retseg.training.module import SegmentationModule
 from tests.training.interruptions import Interrupt
 
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
 ]
@@ -62,15 +63,6 @@ def stop(folder, step, has_teacher=False):
     with pytest.raises(SystemExit) as stopped:
         fit(folder, step, has_teacher)
     assert stopped.value.code == 143
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny networks gain nothing from threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
